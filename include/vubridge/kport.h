@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A kernel port: the network interface that the rest of the system sees, and one
+ * file descriptor a queue pair that carries its frames.
+ *
+ * All operations but send and receive are the control thread's. Functions return
+ * 0 or a count, or -errno; they log nothing.
+ */
+#ifndef VUBRIDGE_KPORT_H
+#define VUBRIDGE_KPORT_H
+
+#include <vubridge/frame.h>
+
+#include <linux/if.h>
+#include <linux/if_ether.h>
+#include <stdbool.h>
+
+struct kport;
+
+struct kport_ops {
+	/*
+	 * Writes frames[0..n) to pair's fd, in order, and returns how many were
+	 * accepted. Stops at the first error: 0 accepted and -errno when it was the
+	 * first frame's. -EAGAIN ends a batch, nothing was written.
+	 */
+	int (*send)(struct kport *kp, unsigned int pair, struct frame *frames, unsigned int n);
+	/*
+	 * Reads up to @n frames into the room that they describe and sets their len
+	 * (bytes after the header) and hdr. Returns how many came, 0 for none.
+	 */
+	int (*receive)(struct kport *kp, unsigned int pair, struct frame *frames, unsigned int n);
+
+	/* Turns the carrier on or off; idempotent. */
+	int (*set_carrier)(struct kport *kp, bool on);
+	/*
+	 * Tells the kernel which offloads frames given to us may need: the VIRTIO_NET_F_
+	 * bits of a device (HOST side) that the peer took. Returns 0 or -errno.
+	 */
+	int (*set_offload)(struct kport *kp, uint64_t host_features);
+	/* The kernel's own count of frames it dropped since the interface was made because our
+	 * queue was full (tx_dropped). */
+	int (*get_overflows)(struct kport *kp, uint64_t *count);
+	/* Removes an interface that open created, closes what open opened. NULL-safe. */
+	void (*close)(struct kport *kp);
+};
+
+struct kport {
+	const struct kport_ops *ops;
+	char name[IFNAMSIZ];
+	unsigned int ifindex;
+	uint8_t mac[ETH_ALEN];
+	uint8_t hdr_len;  /* bytes of virtio-net header before each frame on the fds */
+	bool vectored;    /* frames pass by plain readv and writev (so io_uring may do it too) */
+	unsigned int pairs;
+	int *fds; /* [pairs], O_NONBLOCK, owned by the port */
+	/* VIRTIO_NET_F_ bits of a driver (GUEST side) and device (HOST side) that the
+	 * kernel can do on this interface, found by probing */
+	uint64_t offloads;
+};
+
+static inline int kport_send(struct kport *kp, unsigned int pair, struct frame *frames,
+			     unsigned int n)
+{
+	return kp->ops->send(kp, pair, frames, n);
+}
+
+static inline int kport_receive(struct kport *kp, unsigned int pair, struct frame *frames,
+				unsigned int n)
+{
+	return kp->ops->receive(kp, pair, frames, n);
+}
+
+#endif
