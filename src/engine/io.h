@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * How batches of frames pass the kernel's file descriptor. Two ways: one system call
+ * a frame (io_plain.c, works everywhere) and one a batch (uring.c).
+ *
+ * Both are synchronous: when a call returns, the kernel holds none of its frames any
+ * more. So stopping a lane needs nothing but to stop calling.
+ */
+#ifndef ENGINE_IO_H
+#define ENGINE_IO_H
+
+#include <vubridge/kport.h>
+
+/* Frames passed at most in one call. */
+#define IO_BATCH 64u
+
+struct io;
+
+struct io_ops {
+	/*
+	 * Writes frames[0..n) in order and puts 0 or an errno into errors[0..n). Returns
+	 * how many were tried: fewer than @n when the kernel cannot take more now.
+	 */
+	unsigned int (*send)(struct io *io, struct frame *frames, unsigned int n, int *errors);
+	/*
+	 * Reads up to @n frames into their room; sets hdr and len of those that came, len 0
+	 * of the others. Returns how many came, or -errno when the fd is no longer usable.
+	 */
+	int (*receive)(struct io *io, struct frame *frames, unsigned int n);
+	void (*close)(struct io *io);
+};
+
+struct io {
+	const struct io_ops *ops;
+	const char *name; /* "plain" or "uring" */
+};
+
+/* Both serve queue pair @pair of @kp, for one thread: the one that opens. 0 or -errno. */
+int io_plain_open(struct io **out, struct kport *kp, unsigned int pair);
+/* -EOPNOTSUPP where the port's frames do not pass by readv and writev. */
+int uring_open(struct io **out, struct kport *kp, unsigned int pair);
+
+static inline void io_close(struct io *io)
+{
+	if (io)
+		io->ops->close(io);
+}
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "engine/lane.h"
+
+#include <errno.h>
+
+#include "base/util.h"
+
+static const char *const drop_names[LANE_DROPS] = {
+	[LANE_DROP_REFUSED] = "refused",
+	[LANE_DROP_IFACE_DOWN] = "iface_down",
+	[LANE_DROP_NO_MEMORY] = "no_memory",
+	[LANE_DROP_STALE] = "stale",
+	[LANE_DROP_OTHER] = "other_error",
+};
+
+const char *lane_drop_name(enum lane_drop reason)
+{
+	return drop_names[reason];
+}
+
+void lane_start(struct lane *lane, struct vq *vq, struct io *io, uint8_t hdr_len)
+{
+	lane->vq = vq;
+	lane->io = io;
+	lane->hdr_len = hdr_len;
+	lane->reads = 1;
+	lane->starved = false;
+	lane->kicks_before = lane->counters.kicks;
+}
+
+void lane_count_drop(struct lane *lane, int error)
+{
+	enum lane_drop reason = LANE_DROP_OTHER;
+
+	if (error == EINVAL)
+		reason = LANE_DROP_REFUSED;
+	else if (error == EIO)
+		reason = LANE_DROP_IFACE_DOWN;
+	else if (error == ENOMEM || error == ENOBUFS)
+		reason = LANE_DROP_NO_MEMORY;
+	count_add(&lane->counters.drops[reason], 1);
+}
