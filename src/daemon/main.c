@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "daemon/bridge.h"
+#include "daemon/options.h"
+#include "daemon/path.h"
+
+#define PROGRAM "vubridge"
+
+static int on_end(sd_event_source *source, const struct signalfd_siginfo *si,
+		  void *userdata __attribute__((unused)))
+{
+	log_notice(PROGRAM, "ending on %s", si->ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
+	return sd_event_exit(sd_event_source_get_event(source), OPTIONS_EXIT_OK);
+}
+
+static int on_usr1(sd_event_source *source __attribute__((unused)),
+		   const struct signalfd_siginfo *si __attribute__((unused)), void *userdata)
+{
+	bridge_log_counters(userdata);
+	return 0;
+}
+
+/* The signals that end the program, as an fd that a wait inside the loop can watch too. */
+static int open_cancel_fd(void)
+{
+	sigset_t end;
+
+	sigemptyset(&end);
+	sigaddset(&end, SIGTERM);
+	sigaddset(&end, SIGINT);
+	return signalfd(-1, &end, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* Before any thread is made, so that each inherits it. */
+static int block_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGPIPE);
+	return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -errno : 0;
+}
+
+static int open_loop(sd_event **event)
+{
+	int r = sd_event_new(event);
+
+	if (r >= 0)
+		r = sd_event_add_signal(*event, NULL, SIGTERM, on_end, NULL);
+	if (r >= 0)
+		r = sd_event_add_signal(*event, NULL, SIGINT, on_end, NULL);
+	if (r >= 0)
+		r = sd_event_set_watchdog(*event, true);
+	return r < 0 ? r : 0;
+}
+
+static int run(sd_event *event, const struct options *options, int cancel_fd)
+{
+	char error[OPTIONS_ERROR_MAX];
+	struct bridge *bridge;
+	int r = bridge_open(&bridge, event, options, cancel_fd, error, sizeof(error));
+
+	if (r) {
+		log_error(PROGRAM, "%s", error);
+		return OPTIONS_EXIT_SYSTEM;
+	}
+	r = sd_event_add_signal(event, NULL, SIGUSR1, on_usr1, bridge);
+	if (r >= 0) {
+		sd_notifyf(0, "READY=1\nSTATUS=%s for %s", bridge_name(bridge), options->path);
+		r = sd_event_loop(event);
+		sd_notify(0, "STOPPING=1");
+	}
+	bridge_close(bridge);
+	if (r < 0) {
+		log_error(PROGRAM, "the event loop failed: %s", strerror(-r));
+		return OPTIONS_EXIT_SYSTEM;
+	}
+	return r;
+}
+
+static int check_path(const char *path)
+{
+	char error[OPTIONS_ERROR_MAX];
+	enum path_kind kind;
+
+	if (path_classify(path, &kind, error, sizeof(error))) {
+		log_error(PROGRAM, "%s", error);
+		return OPTIONS_EXIT_SYSTEM;
+	}
+	if (kind == PATH_VHOST_NET) {
+		log_error(PROGRAM,
+			  "--path '%s': the kernel's vhost-net is not served by this version, name "
+			  "the socket of a vhost-user backend",
+			  path);
+		return OPTIONS_EXIT_SYSTEM;
+	}
+	return OPTIONS_EXIT_OK;
+}
+
+int main(int argc, char **argv)
+{
+	char error[OPTIONS_ERROR_MAX];
+	sd_event *event = NULL;
+	struct options options;
+	int cancel_fd, r;
+
+	r = options_parse(argc, argv, stdout, &options, error, sizeof(error));
+	if (r < 0) {
+		log_error(PROGRAM, "%s", error);
+		return OPTIONS_EXIT_USAGE;
+	}
+	if (r > 0)
+		return fflush(stdout) ? OPTIONS_EXIT_SYSTEM : OPTIONS_EXIT_OK;
+	log_set_level(options.log_level);
+	r = check_path(options.path);
+	if (r)
+		return r;
+	cancel_fd = -1;
+	r = block_signals();
+	if (!r)
+		r = open_loop(&event);
+	if (!r) {
+		cancel_fd = open_cancel_fd();
+		r = cancel_fd < 0 ? -errno : 0;
+	}
+	if (r) {
+		log_error(PROGRAM, "cannot set up the event loop: %s", strerror(-r));
+		r = OPTIONS_EXIT_SYSTEM;
+	} else {
+		r = run(event, &options, cancel_fd);
+	}
+	sd_event_unref(event);
+	close_fd(&cancel_fd);
+	return r;
+}
