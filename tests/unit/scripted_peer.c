@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "base/fdmsg.h"
+#include "base/util.h"
+#include "scripted_peer.h"
+
+#define LONG_MS 5000
+
+static struct fdmsg_wait for_long(void)
+{
+	return fdmsg_wait_ms(LONG_MS, -1);
+}
+
+static bool negotiated(const struct peer *p, int needs)
+{
+	if (needs == PROTO_NEEDS_PROTOCOL_FEATURES)
+		return p->features & BIT(VHOST_USER_F_PROTOCOL_FEATURES);
+	return needs == PROTO_NEEDS_NOTHING || (needs >= 0 && (p->acked & BIT(needs)));
+}
+
+static const char *check_message(const struct peer *p, const struct message *m)
+{
+	const struct vhost_user_msg_desc *d = proto_request(m->hdr.request);
+	uint32_t flags = VHOST_USER_VERSION;
+
+	if (!d)
+		return "unknown";
+	if (!negotiated(p, d->needs))
+		return "not negotiated";
+	if ((p->acked & PF(REPLY_ACK)) && !d->reply)
+		flags |= VHOST_USER_NEED_REPLY_MASK;
+	if (m->hdr.flags != flags)
+		return "flags";
+	if (m->hdr.size < d->size_min || m->hdr.size > d->size_max)
+		return "size";
+	if (m->nfds < d->fds_min || m->nfds > d->fds_max)
+		return "descriptors";
+	return NULL;
+}
+
+static int read_message(int fd, struct message *m)
+{
+	struct fdmsg_wait wait = for_long();
+	struct fdmsg_fds fds;
+	int r = fdmsg_receive(fd, &m->hdr, sizeof(m->hdr), &fds, &wait);
+
+	if (r < 0)
+		return r;
+	m->nfds = fds.n;
+	fdmsg_close_fds(&fds);
+	if (m->hdr.size > sizeof(m->payload))
+		return -EMSGSIZE;
+	return fdmsg_receive(fd, &m->payload, m->hdr.size, NULL, &wait);
+}
+
+static void fill_config(const struct peer *p, struct message *m)
+{
+	uint32_t i;
+
+	for (i = 0; i < m->payload.config.size; i++)
+		m->payload.config.region[i] = (uint8_t)(m->payload.config.offset + i);
+	m->payload.config.offset += p->config_shift;
+	if (p->refuse_config)
+		m->hdr.size = p->refuse_with_head ? VHOST_USER_CONFIG_HDR_SIZE : 0;
+	if (p->refuse_config)
+		m->payload.config.size = 0;
+}
+
+/* Turns request @m into its answer; false when it gets none. */
+static bool answer(struct peer *p, struct message *m)
+{
+	if (!proto_request(m->hdr.request)->reply && !(m->hdr.flags & VHOST_USER_NEED_REPLY_MASK))
+		return false;
+	m->hdr.flags = VHOST_USER_VERSION | VHOST_USER_REPLY_MASK;
+	if (m->hdr.request == VHOST_USER_GET_CONFIG) {
+		fill_config(p, m);
+		return true;
+	}
+	m->hdr.size = sizeof(uint64_t);
+	if (m->hdr.request == VHOST_USER_GET_VRING_BASE)
+		m->payload.state.num = p->base;
+	else if (m->hdr.request == VHOST_USER_GET_FEATURES)
+		m->payload.u64 = p->features;
+	else if (m->hdr.request == VHOST_USER_GET_PROTOCOL_FEATURES)
+		m->payload.u64 = p->protocol_features;
+	else if (m->hdr.request == VHOST_USER_GET_QUEUE_NUM)
+		m->payload.u64 = p->queue_num;
+	else
+		m->payload.u64 = 0;
+	return true;
+}
+
+static void spoil(struct message *m, enum fault fault)
+{
+	if (fault == OVERSIZE)
+		m->hdr.size += 8;
+	else if (fault == UNDERSIZE)
+		m->hdr.size -= 4;
+	else if (fault == WRONG_ID)
+		m->hdr.request++;
+	else if (fault == NO_REPLY_FLAG)
+		m->hdr.flags &= ~VHOST_USER_REPLY_MASK;
+	else if (fault == WRONG_VERSION)
+		m->hdr.flags ^= VHOST_USER_VERSION_MASK;
+	else if (fault == NACK)
+		m->payload.u64 = 1;
+}
+
+static void send_bytes(int fd, struct message *m, size_t len, int with_fd)
+{
+	unsigned char buf[sizeof(m->hdr) + sizeof(m->payload)];
+	struct iovec iov = {buf, len};
+	struct fdmsg_wait wait = for_long();
+
+	memcpy(buf, &m->hdr, sizeof(m->hdr));
+	memcpy(buf + sizeof(m->hdr), &m->payload, sizeof(m->payload));
+	/* the front-end may have hung up by now, which is its right */
+	fdmsg_send(fd, &iov, 1, &with_fd, with_fd >= 0, &wait);
+}
+
+static bool goes_on(enum fault fault)
+{
+	return fault != CLOSE && fault != TRUNCATE && fault != TRUNCATE_HEAD;
+}
+
+static void send_answer(int fd, struct message *m, enum fault fault)
+{
+	size_t len = sizeof(m->hdr) + m->hdr.size;
+
+	if (fault == TRUNCATE || fault == STALL)
+		len -= 3;
+	if (fault == TRUNCATE_HEAD)
+		len = 5;
+	spoil(m, fault);
+	if (fault == OVERSIZE)
+		len += 8;
+	send_bytes(fd, m, len, fault == WITH_FD ? fd : -1);
+	if (fault == DOUBLE)
+		send_bytes(fd, m, len, -1);
+}
+
+/* One message; false at the end of the conversation. */
+static bool serve_one(struct peer *p, int fd, bool *silent)
+{
+	enum fault fault = p->n == p->fault_at ? p->fault : NONE;
+	struct message m;
+
+	if (read_message(fd, &m) < 0 || p->n == MESSAGE_MAX)
+		return false;
+	p->got[p->n] = m;
+	if (!p->complaint)
+		p->complaint = check_message(p, &m);
+	p->n++;
+	if (m.hdr.request == VHOST_USER_SET_PROTOCOL_FEATURES)
+		p->acked = m.payload.u64;
+	*silent |= fault == HANG || fault == CANCEL;
+	if (fault == CANCEL)
+		eventfd_write(p->v->cancel_fd, 1);
+	if (fault == CLOSE || *silent || p->complaint)
+		return fault != CLOSE && !p->complaint;
+	if (answer(p, &m))
+		send_answer(fd, &m, fault);
+	*silent |= fault == STALL;
+	return goes_on(fault);
+}
+
+static void *serve(void *arg)
+{
+	struct fdmsg_wait wait = for_long();
+	struct peer *p = arg;
+	int fd = fdmsg_accept(p->listener, &wait);
+	bool silent = false;
+
+	while (fd >= 0 && serve_one(p, fd, &silent))
+		;
+	close_fd(&fd);
+	return NULL;
+}
+
+void scripted_peer_start(struct peer *p)
+{
+	p->n = 0;
+	p->complaint = NULL;
+	p->acked = 0;
+	p->listener = fdmsg_listen(p->path, 1);
+	assert_true(p->listener >= 0);
+	assert_int_equal(pthread_create(&p->thread, NULL, serve, p), 0);
+}
+
+void scripted_peer_stop(struct peer *p)
+{
+	p->v->ops->close(p->v);
+	assert_int_equal(p->v->fd, -1);
+	assert_int_equal(pthread_join(p->thread, NULL), 0);
+	close_fd(&p->listener);
+	if (p->complaint)
+		fail_msg("%s: %s", proto_request(p->got[p->n - 1].hdr.request)->name, p->complaint);
+}
