@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Network interfaces by rtnetlink: look them up, configure and delete them.
+ *
+ * Interfaces are those of the network namespace in which rtnl_open was called.
+ * Functions return 0 or -errno: the kernel's own errno, not a code of the library.
+ */
+#ifndef NET_RTNL_H
+#define NET_RTNL_H
+
+#include <linux/if.h>
+#include <linux/if_ether.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct rtnl;
+
+#define RTNL_KIND_MAX 16u
+
+struct rtnl_info {
+	unsigned int ifindex;
+	unsigned int flags;  /* IFF_… */
+	unsigned int mtu;    /* bytes */
+	unsigned int txqlen; /* packets */
+	uint64_t tx_dropped;
+	char name[IFNAMSIZ];
+	char kind[RTNL_KIND_MAX]; /* "tun", "veth", …; "" where the driver names none */
+	uint8_t mac[ETH_ALEN];
+	/* of kind "tun" only */
+	uint8_t tun_type;    /* IFF_TUN or IFF_TAP */
+	bool tun_persistent; /* outlives its last file descriptor */
+	bool tun_multi_queue;
+};
+
+int rtnl_open(struct rtnl **out);
+void rtnl_close(struct rtnl *rt);
+
+/* What is known of an interface; -ENODEV when there is none. */
+int rtnl_get(struct rtnl *rt, unsigned int ifindex, struct rtnl_info *info);
+int rtnl_get_by_name(struct rtnl *rt, const char *name, struct rtnl_info *info);
+
+int rtnl_set_mtu(struct rtnl *rt, unsigned int ifindex, unsigned int mtu);
+int rtnl_set_mac(struct rtnl *rt, unsigned int ifindex, const uint8_t mac[ETH_ALEN]);
+int rtnl_set_up(struct rtnl *rt, unsigned int ifindex, bool up);
+/* Packets that the interface may queue; on a TAP the size of the ring of each of its fds. */
+int rtnl_set_txqlen(struct rtnl *rt, unsigned int ifindex, unsigned int packets);
+int rtnl_delete(struct rtnl *rt, unsigned int ifindex);
+
+/* The errno (positive) that the NLE_ code @nle of libnl stands for, whatever its sign. */
+int rtnl_errno(int nle);
+
+#endif

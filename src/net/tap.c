@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A TAP lives as long as one file descriptor is attached to it, unless it was made
+ * persistent. So an interface made here goes away with this process, however that
+ * ends, and one that an administrator made before is only borrowed.
+ *
+ * The kernel announces carrier changes by a work item that runs at once for the
+ * first and is put off by up to a second for the next (net/core/link_watch.c). Since
+ * Linux 6.8 whoever asks for the link by RTM_GETLINK makes it run first: that is what
+ * tap_set_carrier does, so that each change is announced, at once.
+ */
+#include "net/tap.h"
+
+#include "base/uapi.h"
+#include "base/util.h"
+#include "net/rtnl.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#define TAP_DEVICE     "/dev/net/tun"
+#define TAP_QUEUES_MAX 256u /* MAX_TAP_QUEUES of the kernel */
+
+#define TAP_FEATURE(name) (UINT64_C(1) << VIRTIO_NET_F_##name)
+
+/* What every kernel takes on write, whatever TUNSETOFFLOAD said. */
+#define TAP_GUEST_ALWAYS                                                                           \
+	(TAP_FEATURE(GUEST_CSUM) | TAP_FEATURE(GUEST_TSO4) | TAP_FEATURE(GUEST_TSO6) |             \
+	 TAP_FEATURE(GUEST_ECN))
+
+struct tap {
+	struct kport kport;
+	struct rtnl *rtnl;
+	bool created; /* by open; it did not exist before */
+	int fds[];
+};
+
+struct tap_offload {
+	uint64_t feature;
+	unsigned int tun;   /* TUN_F_ bits */
+	uint64_t needs_any; /* else the kernel refuses it */
+};
+
+static const struct tap_offload tap_offloads[] = {
+	{ TAP_FEATURE(CSUM), TUN_F_CSUM, 0 },
+	{ TAP_FEATURE(HOST_TSO4), TUN_F_TSO4, TAP_FEATURE(CSUM) },
+	{ TAP_FEATURE(HOST_TSO6), TUN_F_TSO6, TAP_FEATURE(CSUM) },
+	{ TAP_FEATURE(HOST_ECN), TUN_F_TSO_ECN, TAP_FEATURE(HOST_TSO4) | TAP_FEATURE(HOST_TSO6) },
+	/* the kernel takes both or none */
+	{ TAP_FEATURE(HOST_USO), TUN_F_USO4 | TUN_F_USO6, TAP_FEATURE(CSUM) },
+};
+
+static struct tap *tap_of(struct kport *kp)
+{
+	return container_of(kp, struct tap, kport);
+}
+
+static int tap_ioctl(int fd, unsigned long request, void *arg)
+{
+	return ioctl(fd, request, arg) < 0 ? -errno : 0;
+}
+
+/* Sets *why and passes @err on. */
+static int tap_fail(const char **why, int err, const char *text)
+{
+	*why = text;
+	return err;
+}
+
+/* --- frames ------------------------------------------------------------- */
+
+static int tap_send(struct kport *kp, unsigned int pair, struct frame *frames, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		if (writev(kp->fds[pair], frames[i].iov, frames[i].iovcnt) < 0)
+			return i ? (int)i : -errno;
+	}
+	return (int)i;
+}
+
+static int tap_receive(struct kport *kp, unsigned int pair, struct frame *frames, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		ssize_t len = readv(kp->fds[pair], frames[i].iov, frames[i].iovcnt);
+
+		if (len < 0 && errno != EAGAIN && !i)
+			return -errno;
+		if (len < kp->hdr_len)
+			break;
+		frames[i].len = (uint32_t)(len - kp->hdr_len);
+		/* kernels up to 6.12 leave these two bytes as they were */
+		frames[i].hdr.num_buffers = 0;
+	}
+	return (int)i;
+}
+
+/* --- control ------------------------------------------------------------ */
+
+static int tap_set_carrier(struct kport *kp, bool on)
+{
+	struct rtnl_info info;
+	int value = on;
+	int err = tap_ioctl(kp->fds[0], TUNSETCARRIER, &value);
+
+	if (!err) /* the carrier is set whatever comes of this */
+		rtnl_get(tap_of(kp)->rtnl, kp->ifindex, &info);
+	return err;
+}
+
+/* ioctl's argument is the value itself here, not a pointer. */
+static int tap_set_tun_offload(struct kport *kp, unsigned int tun)
+{
+	return ioctl(kp->fds[0], TUNSETOFFLOAD, (unsigned long)tun) < 0 ? -errno : 0;
+}
+
+/* The TUN_F_ bits for the offloads in @features; those without what they need are left out. */
+static unsigned int tap_tun_offload(uint64_t features)
+{
+	unsigned int tun = 0;
+	uint64_t taken = 0;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(tap_offloads); i++) {
+		const struct tap_offload *o = &tap_offloads[i];
+
+		if (!(features & o->feature) || (o->needs_any && !(taken & o->needs_any)))
+			continue;
+		taken |= o->feature;
+		tun |= o->tun;
+	}
+	return tun;
+}
+
+static int tap_set_offload(struct kport *kp, uint64_t host_features)
+{
+	return tap_set_tun_offload(kp, tap_tun_offload(host_features & kp->offloads));
+}
+
+static int tap_get_overflows(struct kport *kp, uint64_t *count)
+{
+	struct rtnl_info info;
+	int err = rtnl_get(tap_of(kp)->rtnl, kp->ifindex, &info);
+
+	if (!err)
+		*count = info.tx_dropped;
+	return err;
+}
+
+/*
+ * An interface made here is gone with our descriptors, except when someone has made
+ * it persistent or holds a duplicate of one.
+ */
+static void tap_remove(struct tap *tap)
+{
+	struct rtnl_info info;
+
+	if (!tap->created || !tap->kport.ifindex || rtnl_get(tap->rtnl, tap->kport.ifindex, &info))
+		return;
+	if (!strcmp(info.kind, "tun"))
+		rtnl_delete(tap->rtnl, tap->kport.ifindex);
+}
+
+static void tap_close(struct kport *kp)
+{
+	struct tap *tap;
+	unsigned int i;
+
+	if (!kp)
+		return;
+	tap = tap_of(kp);
+	for (i = 0; i < kp->pairs; i++)
+		close_fd(&kp->fds[i]);
+	if (tap->rtnl)
+		tap_remove(tap);
+	rtnl_close(tap->rtnl);
+	free(tap);
+}
+
+static const struct kport_ops tap_ops = {
+	.send = tap_send,
+	.receive = tap_receive,
+	.set_carrier = tap_set_carrier,
+	.set_offload = tap_set_offload,
+	.get_overflows = tap_get_overflows,
+	.close = tap_close,
+};
+
+/* --- open --------------------------------------------------------------- */
+
+/* The kernel's rules (dev_valid_name, dev_alloc_name, sysctl_dev_name_is_allowed). */
+static bool tap_name_valid(const char *name)
+{
+	const char *percent = strchr(name, '%');
+
+	if (!name[0] || strlen(name) >= IFNAMSIZ || strpbrk(name, "/: \f\n\r\t\v\xa0"))
+		return false;
+	if (!strcmp(name, ".") || !strcmp(name, "..") || !strcmp(name, "all") ||
+	    !strcmp(name, "default"))
+		return false;
+	return !percent || (percent[1] == 'd' && !strchr(percent + 1, '%'));
+}
+
+static int tap_open_device(int *fd, const char **why)
+{
+	unsigned int features;
+
+	*fd = open(TAP_DEVICE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (*fd >= 0) {
+		if (!ioctl(*fd, TUNGETFEATURES, &features))
+			return 0;
+		return tap_fail(why, -errno, TAP_DEVICE " is not the kernel's TUN/TAP device");
+	}
+	switch (errno) {
+	case ENOENT:
+		return tap_fail(why, -errno,
+				TAP_DEVICE " does not exist; run `modprobe tun`, or "
+				"make it visible in this container");
+	case ENODEV:
+	case ENXIO:
+		return tap_fail(why, -errno, TAP_DEVICE " has no driver; run `modprobe tun`");
+	case EACCES:
+	case EPERM:
+		return tap_fail(why, -errno,
+				"no permission to open " TAP_DEVICE "; run as root, "
+				"or grant read and write");
+	default:
+		return tap_fail(why, -errno, "cannot open " TAP_DEVICE);
+	}
+}
+
+/* Ties @fd to the interface @name (IFNAMSIZ bytes, in and out), without carrier. */
+static int tap_tie(int fd, char *name, unsigned int flags)
+{
+	struct ifreq ifr = { 0 };
+	unsigned int features = 0;
+	int err, off = 0;
+
+	err = tap_ioctl(fd, TUNGETFEATURES, &features);
+	if (err)
+		return err;
+	flags |= IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (features & IFF_NO_CARRIER);
+	memcpy(ifr.ifr_name, name, IFNAMSIZ);
+	ifr.ifr_flags = (short)flags;
+	err = tap_ioctl(fd, TUNSETIFF, &ifr);
+	if (err)
+		return err;
+	memcpy(name, ifr.ifr_name, IFNAMSIZ);
+	/* every TUNSETIFF without IFF_NO_CARRIER turns the carrier on */
+	return features & IFF_NO_CARRIER ? 0 : tap_ioctl(fd, TUNSETCARRIER, &off);
+}
+
+/* Can the interface that has our name be used? Says why not. */
+static int tap_check_existing(struct tap *tap, const char **why)
+{
+	bool multi_queue = tap->kport.pairs > 1;
+	struct rtnl_info info;
+	int err = rtnl_get_by_name(tap->rtnl, tap->kport.name, &info);
+
+	if (err)
+		return tap_fail(why, err, "the interface of that name cannot be looked up");
+	if (strcmp(info.kind, "tun"))
+		return tap_fail(why, -EEXIST,
+				"the interface of that name is not a TAP; choose "
+				"another name");
+	if (info.tun_type != IFF_TAP)
+		return tap_fail(why, -EEXIST,
+				"the interface of that name is a TUN, not a TAP; "
+				"choose another name");
+	if (info.tun_multi_queue && !multi_queue)
+		return tap_fail(why, -EINVAL,
+				"the existing TAP is multi-queue; make it again "
+				"without multi_queue, or ask for several queue pairs");
+	if (!info.tun_multi_queue && multi_queue)
+		return tap_fail(why, -EINVAL,
+				"the existing TAP is not multi-queue; make it again "
+				"with multi_queue, or ask for one queue pair");
+	return 0;
+}
+
+static int tap_attach_existing(struct tap *tap, unsigned int flags, const char **why)
+{
+	int err = tap_check_existing(tap, why);
+
+	if (err)
+		return err;
+	err = tap_tie(tap->fds[0], tap->kport.name, flags);
+	switch (err) {
+	case 0:
+		return 0;
+	case -EBUSY:
+		return tap_fail(why, err, "the existing TAP is in use by another process");
+	case -EPERM:
+		return tap_fail(why, err,
+				"the existing TAP belongs to another user; run with "
+				"CAP_NET_ADMIN, or set its owner (ip tuntap add ... "
+				"user)");
+	default:
+		return tap_fail(why, err, "the kernel does not attach to the existing TAP");
+	}
+}
+
+/* The first queue: makes the interface, or attaches to it when there is one. */
+static int tap_attach(struct tap *tap, unsigned int flags, const char **why)
+{
+	int err = tap_open_device(&tap->fds[0], why);
+
+	if (err)
+		return err;
+	/* exclusive at first: that alone says, without a race, who made the interface */
+	err = tap_tie(tap->fds[0], tap->kport.name, flags | IFF_TUN_EXCL);
+	switch (err) {
+	case 0:
+		tap->created = true;
+		return 0;
+	case -EBUSY:
+		return tap_attach_existing(tap, flags, why);
+	case -EPERM:
+		return tap_fail(why, err,
+				"no permission to create a TAP; run with "
+				"CAP_NET_ADMIN, or create it beforehand (ip tuntap "
+				"add ... mode tap user ...)");
+	default:
+		return tap_fail(why, err, "the kernel does not create a TAP of that name");
+	}
+}
+
+static int tap_attach_queues(struct tap *tap, const char **why)
+{
+	unsigned int flags = tap->kport.pairs > 1 ? IFF_MULTI_QUEUE : 0;
+	int err = tap_attach(tap, flags, why);
+	unsigned int i;
+
+	for (i = 1; !err && i < tap->kport.pairs; i++) {
+		err = tap_open_device(&tap->fds[i], why);
+		if (err)
+			return err;
+		err = tap_tie(tap->fds[i], tap->kport.name, flags);
+		if (err)
+			*why = "the kernel does not attach another queue to the TAP";
+	}
+	return err;
+}
+
+static int tap_identify(struct tap *tap, const char **why)
+{
+	struct kport *kp = &tap->kport;
+	struct rtnl_info info;
+	int err = rtnl_get_by_name(tap->rtnl, kp->name, &info);
+
+	if (err)
+		return tap_fail(why, err, "the TAP cannot be looked up by netlink");
+	kp->ifindex = info.ifindex;
+	memcpy(kp->mac, info.mac, sizeof(kp->mac));
+	return 0;
+}
+
+static int tap_set_header(struct tap *tap, const char **why)
+{
+	struct kport *kp = &tap->kport;
+	int len = sizeof(struct virtio_net_hdr_v1);
+	int little_endian = 1;
+	int err = tap_ioctl(kp->fds[0], TUNSETVNETHDRSZ, &len);
+
+	if (!err)
+		err = tap_ioctl(kp->fds[0], TUNSETVNETLE, &little_endian);
+	if (err)
+		return tap_fail(why, err, "the kernel's TAP does not do virtio 1.0 headers");
+	kp->hdr_len = (uint8_t)len;
+	return 0;
+}
+
+/*
+ * Unknown bits are refused together with known ones, so the sets are tried from the
+ * largest down. What the kernel hands out it takes as well, USO included.
+ */
+static int tap_probe_offloads(struct tap *tap, const char **why)
+{
+	static const uint64_t sets[] = {
+		TAP_FEATURE(CSUM) | TAP_FEATURE(HOST_TSO4) | TAP_FEATURE(HOST_TSO6) |
+			TAP_FEATURE(HOST_ECN) | TAP_FEATURE(HOST_USO),
+		TAP_FEATURE(CSUM) | TAP_FEATURE(HOST_TSO4) | TAP_FEATURE(HOST_TSO6) |
+			TAP_FEATURE(HOST_ECN),
+		TAP_FEATURE(CSUM) | TAP_FEATURE(HOST_TSO4) | TAP_FEATURE(HOST_TSO6),
+		TAP_FEATURE(CSUM),
+	};
+	struct kport *kp = &tap->kport;
+	size_t i;
+	int err;
+
+	kp->offloads = TAP_GUEST_ALWAYS;
+	for (i = 0; i < ARRAY_SIZE(sets); i++) {
+		if (tap_set_tun_offload(kp, tap_tun_offload(sets[i])))
+			continue;
+		kp->offloads |= sets[i];
+		break;
+	}
+	if (kp->offloads & TAP_FEATURE(HOST_USO))
+		kp->offloads |= TAP_FEATURE(GUEST_USO4) | TAP_FEATURE(GUEST_USO6);
+	/* none until the peer's features are known; an earlier user may have left some on */
+	err = tap_set_tun_offload(kp, 0);
+	return err ? tap_fail(why, err, "the kernel does not turn the TAP's offloads off") : 0;
+}
+
+static struct tap *tap_alloc(const struct tap_config *cfg)
+{
+	struct tap *tap = calloc(1, sizeof(*tap) + cfg->pairs * sizeof(tap->fds[0]));
+	unsigned int i;
+
+	if (!tap)
+		return NULL;
+	tap->kport.ops = &tap_ops;
+	tap->kport.vectored = true;
+	tap->kport.pairs = cfg->pairs;
+	tap->kport.fds = tap->fds;
+	memcpy(tap->kport.name, cfg->name, strlen(cfg->name));
+	for (i = 0; i < cfg->pairs; i++)
+		tap->fds[i] = -1;
+	return tap;
+}
+
+int tap_open(const struct tap_config *cfg, struct kport **out, const char **why)
+{
+	const char *unused;
+	struct tap *tap;
+	int err;
+
+	*out = NULL;
+	why = why ? why : &unused;
+	*why = "";
+	if (!tap_name_valid(cfg->name))
+		return tap_fail(why, -EINVAL,
+				"not a valid interface name; use 1 to 15 bytes "
+				"without '/', ':', blanks, or '%' other than one %d");
+	if (cfg->pairs < 1 || cfg->pairs > TAP_QUEUES_MAX)
+		return tap_fail(why, -EINVAL, "a TAP has 1 to 256 queue pairs");
+	tap = tap_alloc(cfg);
+	if (!tap)
+		return -ENOMEM;
+	err = rtnl_open(&tap->rtnl);
+	if (err)
+		*why = "cannot open a netlink socket";
+	if (!err)
+		err = tap_attach_queues(tap, why);
+	if (!err)
+		err = tap_identify(tap, why);
+	if (!err)
+		err = tap_set_header(tap, why);
+	if (!err)
+		err = tap_probe_offloads(tap, why);
+	if (err) {
+		tap_close(&tap->kport);
+		return err;
+	}
+	*out = &tap->kport;
+	return 0;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A kernel port (<vubridge/kport.h>) over a TAP interface. */
+#ifndef NET_TAP_H
+#define NET_TAP_H
+
+#include <vubridge/kport.h>
+
+struct tap_config {
+	const char *name;   /* of an existing TAP or one to make; may hold one %d */
+	unsigned int pairs; /* queues, one file descriptor each */
+};
+
+/*
+ * Makes the TAP, or attaches to it when it exists, in this network namespace. Its
+ * carrier is off, its offloads are off, MTU, MAC and IFF_UP are as they were.
+ *
+ * Frames carry a header of 12 bytes, little-endian. A read fills the room that a
+ * frame describes: what does not fit is cut off without a sign, so there must be
+ * room for the MTU (with an offload on, for FRAME_LEN_MAX). Once the interface is
+ * deleted both directions say -EBADFD, while it is down send says -EIO.
+ *
+ * On error returns -errno and, unless @why is NULL, sets *why to one English phrase
+ * (static, with the remedy where there is one; it names neither interface nor errno),
+ * "" when the errno says all. kport's close keeps an interface that existed before.
+ */
+int tap_open(const struct tap_config *cfg, struct kport **out, const char **why);
+
+#endif
