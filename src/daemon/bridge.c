@@ -223,7 +223,9 @@ static int configure(struct bridge *b, char *error, size_t size)
 	}
 	if (o->mac.given) {
 		r = rtnl_set_mac(rt, b->kport->ifindex, o->mac.addr);
-		if (r)
+		if (!r)
+			memcpy(b->kport->mac, o->mac.addr, ETH_ALEN);
+		else
 			snprintf(error, size, "--mac: the kernel refuses the address: %s",
 				 strerror(-r));
 	}
