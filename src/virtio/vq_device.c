@@ -311,7 +311,8 @@ static void give_space(struct vq *vq, struct span span, uint32_t len,
 		left -= part;
 	}
 	if (filled < span.count) /* see the header: these are the newest */
-		untake(vq, (struct span){ .first = head, .count = (uint16_t)(span.count - filled) });
+		untake(vq, (struct span){ .first = head,
+					 .count = (uint16_t)(span.count - filled) });
 }
 
 static void flush(struct vq *vq)
