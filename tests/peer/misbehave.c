@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Lies, each with a name; the tests tell them one by one. */
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/virtio_net.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/barrier.h"
+#include "base/util.h"
+#include "peer.h"
+#include "virtio/feature.h"
+#include "virtio/ring.h"
+
+enum lie_kind {
+	/* around an answer; the argument is the request */
+	LIE_HANG_AT,
+	LIE_CLOSE_AT,
+	LIE_TRUNCATE_REPLY,
+	LIE_OVERSIZE_REPLY,
+	LIE_WRONG_REPLY,
+	LIE_DOUBLE_REPLY,
+	LIE_REPLY_FD,
+	LIE_NACK,
+	/* anywhere on the socket */
+	LIE_GARBAGE,
+	LIE_QUEUE_NUM,
+	/* in the rings, once frames have passed */
+	LIE_FIRST_IN_RINGS,
+};
+
+struct raw;
+
+struct lie {
+	const char *name;
+	enum lie_kind kind;
+	void (*in_rings)(struct device *d, struct raw *raw);
+};
+
+/* ---- in the rings: by hand, past the device's own code ---- */
+
+/* The driver's receive ring as the peer has it mapped. */
+struct raw {
+	struct vring vr;
+	const struct device *device;
+	uint16_t avail; /* next available entry */
+	uint16_t used;  /* next used entry */
+	uint8_t hdr_len;
+};
+
+static void *mapped(const struct device *d, uint64_t addr, bool guest)
+{
+	unsigned int i;
+
+	for (i = 0; i < d->memory.count; i++) {
+		const struct vq_device_region *r = &d->memory.regions[i];
+		uint64_t start = guest ? r->guest_phys_addr : r->userspace_addr;
+
+		if (addr >= start && addr - start < r->size)
+			return r->base + (addr - start);
+	}
+	return NULL;
+}
+
+static uint32_t next_head(struct raw *raw)
+{
+	return raw->vr.avail->ring[raw->avail++ & (raw->vr.num - 1)];
+}
+
+static void put_used(struct raw *raw, uint32_t id, uint32_t len)
+{
+	struct vring_used_elem *e = &raw->vr.used->ring[raw->used++ & (raw->vr.num - 1)];
+
+	store_once32(&e->id, id);
+	store_once32(&e->len, len);
+	store_release16(&raw->vr.used->idx, raw->used);
+}
+
+/* Uses the next buffer for a frame of @len bytes with @hdr, and says @claimed for its length. */
+static uint32_t put_frame(struct raw *raw, const struct virtio_net_hdr_v1 *hdr, uint32_t len,
+			  uint32_t claimed)
+{
+	uint32_t head = next_head(raw);
+	uint8_t *buffer = mapped(raw->device, raw->vr.desc[head].addr, true);
+
+	memcpy(buffer, hdr, raw->hdr_len);
+	memset(buffer + raw->hdr_len, 0xff, len);
+	put_used(raw, head, claimed);
+	return head;
+}
+
+#define HONEST_LEN 60u
+
+static const struct virtio_net_hdr_v1 honest = { .num_buffers = 1 };
+
+static void put_hdr(struct raw *raw, struct virtio_net_hdr_v1 hdr)
+{
+	put_frame(raw, &hdr, HONEST_LEN, raw->hdr_len + HONEST_LEN);
+}
+
+static void lie_used_jump(struct device *d __attribute__((unused)), struct raw *raw)
+{
+	store_release16(&raw->vr.used->idx, (uint16_t)(raw->used + raw->vr.num + 1));
+}
+
+static void lie_used_back(struct device *d __attribute__((unused)), struct raw *raw)
+{
+	store_release16(&raw->vr.used->idx, (uint16_t)(raw->used - 3));
+}
+
+static void lie_used_id(struct device *d __attribute__((unused)), struct raw *raw)
+{
+	put_used(raw, raw->vr.num + 7, HONEST_LEN);
+}
+
+static void lie_used_repeat(struct device *d __attribute__((unused)), struct raw *raw)
+{
+	uint32_t len = raw->hdr_len + HONEST_LEN;
+	uint32_t head = next_head(raw);
+	uint8_t *buffer = mapped(raw->device, raw->vr.desc[head].addr, true);
+
+	/* both entries before the index, so that the driver meets them in one batch */
+	memcpy(buffer, &honest, raw->hdr_len);
+	memset(buffer + raw->hdr_len, 0xff, HONEST_LEN);
+	raw->vr.used->ring[raw->used++ & (raw->vr.num - 1)] =
+		(struct vring_used_elem){ .id = head, .len = len };
+	put_used(raw, head, len);
+}
+
+static void lie_len_zero(struct device *d __attribute__((unused)), struct raw *raw)
+{
+	put_frame(raw, &honest, HONEST_LEN, 0);
+}
+
+static void lie_len_over(struct device *d __attribute__((unused)), struct raw *raw)
+{
+	uint32_t head = raw->vr.avail->ring[raw->avail & (raw->vr.num - 1)];
+
+	put_frame(raw, &honest, HONEST_LEN, raw->vr.desc[head].len + 1);
+}
+
+static void lie_len_64k(struct device *d __attribute__((unused)), struct raw *raw)
+{
+	put_frame(raw, &honest, HONEST_LEN, 0x11000);
+}
+
+static void lie_buffers_zero(struct device *d __attribute__((unused)), struct raw *raw)
+{
+	put_hdr(raw, (struct virtio_net_hdr_v1){ .num_buffers = 0 });
+}
+
+static void lie_buffers_over(struct device *d __attribute__((unused)), struct raw *raw)
+{
+	put_hdr(raw, (struct virtio_net_hdr_v1){ .num_buffers = htole16(40000) });
+}
+
+static void lie_hdr_csum(struct device *d __attribute__((unused)), struct raw *raw)
+{
+	put_hdr(raw, (struct virtio_net_hdr_v1){ .num_buffers = htole16(1),
+						 .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+						 .csum_start = htole16(60000),
+						 .csum_offset = htole16(16) });
+}
+
+static void lie_hdr_gso(struct device *d __attribute__((unused)), struct raw *raw)
+{
+	put_hdr(raw, (struct virtio_net_hdr_v1){ .num_buffers = htole16(1),
+						 .gso_type = VIRTIO_NET_HDR_GSO_UDP,
+						 .gso_size = htole16(1000) });
+}
+
+static void lie_hdr_gso_size(struct device *d __attribute__((unused)), struct raw *raw)
+{
+	put_hdr(raw, (struct virtio_net_hdr_v1){ .num_buffers = htole16(1),
+						 .gso_type = VIRTIO_NET_HDR_GSO_TCPV4 });
+}
+
+/* Random bytes over all that is shared, a page at a time. */
+static void lie_scribble(struct device *d, struct raw *raw)
+{
+	unsigned int seed = 1, i;
+	uint64_t at;
+
+	for (i = 0; i < d->memory.count; i++)
+		for (at = 0; at < MIN(d->memory.regions[i].size, UINT64_C(65536)); at++)
+			d->memory.regions[i].base[at] = (uint8_t)rand_r(&seed);
+	store_release16(&raw->vr.used->idx, (uint16_t)(raw->used + 5));
+}
+
+static void lie_die(struct device *d __attribute__((unused)),
+		    struct raw *raw __attribute__((unused)))
+{
+	raise(SIGKILL);
+}
+
+static void lie_exit(struct device *d __attribute__((unused)),
+		     struct raw *raw __attribute__((unused)))
+{
+	exit(0);
+}
+
+static void lie_close(struct device *d, struct raw *raw __attribute__((unused)))
+{
+	device_disconnect(d, "closing on command");
+}
+
+static void lie_unasked(struct device *d, struct raw *raw __attribute__((unused)))
+{
+	const struct vhost_user_header h = { .request = VHOST_USER_GET_FEATURES,
+					     .flags = VHOST_USER_VERSION | VHOST_USER_REPLY_MASK };
+
+	if (send(d->fd, &h, sizeof(h), MSG_NOSIGNAL) < 0)
+		perror("vu_peer: send");
+}
+
+static const struct lie lies[] = {
+	{ "hang-at", LIE_HANG_AT, NULL },
+	{ "close-at", LIE_CLOSE_AT, NULL },
+	{ "truncate-reply", LIE_TRUNCATE_REPLY, NULL },
+	{ "oversize-reply", LIE_OVERSIZE_REPLY, NULL },
+	{ "wrong-reply", LIE_WRONG_REPLY, NULL },
+	{ "double-reply", LIE_DOUBLE_REPLY, NULL },
+	{ "reply-fd", LIE_REPLY_FD, NULL },
+	{ "nack", LIE_NACK, NULL },
+	{ "garbage", LIE_GARBAGE, NULL },
+	{ "queue-num", LIE_QUEUE_NUM, NULL },
+	{ "used-jump", LIE_FIRST_IN_RINGS, lie_used_jump },
+	{ "used-back", LIE_FIRST_IN_RINGS, lie_used_back },
+	{ "used-id", LIE_FIRST_IN_RINGS, lie_used_id },
+	{ "used-repeat", LIE_FIRST_IN_RINGS, lie_used_repeat },
+	{ "used-len-zero", LIE_FIRST_IN_RINGS, lie_len_zero },
+	{ "used-len-over", LIE_FIRST_IN_RINGS, lie_len_over },
+	{ "used-len-64k", LIE_FIRST_IN_RINGS, lie_len_64k },
+	{ "num-buffers-zero", LIE_FIRST_IN_RINGS, lie_buffers_zero },
+	{ "num-buffers-over", LIE_FIRST_IN_RINGS, lie_buffers_over },
+	{ "hdr-csum", LIE_FIRST_IN_RINGS, lie_hdr_csum },
+	{ "hdr-gso", LIE_FIRST_IN_RINGS, lie_hdr_gso },
+	{ "hdr-gso-size-zero", LIE_FIRST_IN_RINGS, lie_hdr_gso_size },
+	{ "scribble", LIE_FIRST_IN_RINGS, lie_scribble },
+	{ "unasked-reply", LIE_FIRST_IN_RINGS, lie_unasked },
+	{ "close", LIE_FIRST_IN_RINGS, lie_close },
+	{ "exit", LIE_FIRST_IN_RINGS, lie_exit },
+	{ "die", LIE_FIRST_IN_RINGS, lie_die },
+};
+
+void misbehave_list(void)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(lies); i++)
+		printf("  %s%s\n", lies[i].name,
+		       lies[i].kind < LIE_GARBAGE	 ? ":REQUEST" :
+		       lies[i].kind == LIE_QUEUE_NUM ? ":N" :
+							 "");
+}
+
+static uint32_t request_number(const char *name)
+{
+	uint32_t id;
+
+	for (id = 1; id < VHOST_USER_REQUEST_END; id++)
+		if (proto_request(id) && !strcmp(proto_request(id)->name, name))
+			return id;
+	return 0;
+}
+
+bool misbehave_parse(const char *text, struct misbehaviour *m)
+{
+	size_t len = strcspn(text, ":");
+	const char *arg = text[len] ? text + len + 1 : "";
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(lies); i++)
+		if (strlen(lies[i].name) == len && !strncmp(lies[i].name, text, len))
+			m->lie = &lies[i];
+	if (!m->lie)
+		return false;
+	if (m->lie->kind < LIE_GARBAGE)
+		m->arg = request_number(arg);
+	else if (m->lie->kind == LIE_QUEUE_NUM)
+		m->arg = (uint32_t)strtoul(arg, NULL, 0);
+	return m->lie->kind >= LIE_GARBAGE || m->arg;
+}
+
+static const struct lie *current(const struct device *d)
+{
+	const struct misbehaviour *m = &d->config->lie;
+
+	return m->lie && d->connections <= m->times ? m->lie : NULL;
+}
+
+enum lie_step misbehave_before(struct device *d, uint32_t request)
+{
+	const struct lie *lie = current(d);
+	char bytes[64];
+
+	if (lie && lie->kind == LIE_GARBAGE && request == VHOST_USER_GET_FEATURES) {
+		memset(bytes, 0xa5, sizeof(bytes));
+		if (send(d->fd, bytes, sizeof(bytes), MSG_NOSIGNAL) < 0)
+			perror("vu_peer: send");
+		return LIE_HANG;
+	}
+	if (!lie || request != d->config->lie.arg)
+		return LIE_NONE;
+	return lie->kind == LIE_HANG_AT ? LIE_HANG : lie->kind == LIE_CLOSE_AT ? LIE_CLOSE : LIE_NONE;
+}
+
+uint64_t misbehave_queue_num(const struct device *d, uint64_t truth)
+{
+	const struct lie *lie = current(d);
+
+	return lie && lie->kind == LIE_QUEUE_NUM ? d->config->lie.arg : truth;
+}
+
+static int send_answer(struct device *d, uint32_t request, uint32_t size, const void *payload,
+		       uint32_t sent, const int *fds, unsigned int nfds)
+{
+	const struct fdmsg_wait wait = fdmsg_wait_ms(1000, -1);
+	struct vhost_user_header h = {
+		.request = request,
+		.flags = VHOST_USER_VERSION | VHOST_USER_REPLY_MASK,
+		.size = size,
+	};
+	const struct iovec iov[] = { { &h, sizeof(h) }, { (void *)(uintptr_t)payload, sent } };
+
+	return fdmsg_send(d->fd, iov, sent ? 2 : 1, fds, nfds, &wait);
+}
+
+int misbehave_answer(struct device *d, uint32_t request, const void *payload, uint32_t size)
+{
+	const struct lie *lie = request == d->config->lie.arg ? current(d) : NULL;
+	uint8_t padded[sizeof(union vhost_user_payload) + 16] = { 0 };
+	const uint64_t one = 1;
+	const int fd = STDOUT_FILENO;
+
+	memcpy(padded, payload, size);
+	switch (lie ? lie->kind : LIE_FIRST_IN_RINGS) {
+	case LIE_TRUNCATE_REPLY:
+		return send_answer(d, request, size, padded, size / 2, NULL, 0);
+	case LIE_OVERSIZE_REPLY:
+		return send_answer(d, request, size + 16, padded, size + 16, NULL, 0);
+	case LIE_WRONG_REPLY:
+		return send_answer(d, request + 1, size, padded, size, NULL, 0);
+	case LIE_DOUBLE_REPLY:
+		send_answer(d, request, size, padded, size, NULL, 0);
+		break;
+	case LIE_REPLY_FD:
+		return send_answer(d, request, size, padded, size, &fd, 1);
+	case LIE_NACK:
+		return send_answer(d, request, sizeof(one), &one, sizeof(one), NULL, 0);
+	default:
+		break;
+	}
+	return send_answer(d, request, size, padded, size, NULL, 0);
+}
+
+static void open_raw(struct raw *raw, const struct device *d, const struct vq *vq)
+{
+	const struct peer_ring *ring = &d->rings[0];
+
+	*raw = (struct raw){
+		.device = d,
+		.avail = vq_device_base(vq),
+		.hdr_len = feature_hdr_len(d->features),
+	};
+	raw->vr.num = ring->num;
+	raw->vr.desc = mapped(d, ring->addr.desc_user_addr, false);
+	raw->vr.avail = mapped(d, ring->addr.avail_user_addr, false);
+	raw->vr.used = mapped(d, ring->addr.used_user_addr, false);
+	raw->used = raw->vr.used->idx;
+}
+
+void misbehave_rings(struct device *d)
+{
+	const struct lie *lie = current(d);
+	struct vq *vq = device_ring(d, 0);
+	const uint64_t one = 1;
+	struct raw raw;
+
+	if (!lie || !lie->in_rings || d->lied || !vq || d->given < d->config->lie.after)
+		return;
+	d->lied = true;
+	open_raw(&raw, d, vq);
+	printf("lying %s: %s\n", d->path, lie->name);
+	fflush(stdout);
+	lie->in_rings(d, &raw);
+	if (d->fd >= 0 && d->rings[0].call >= 0 &&
+	    write(d->rings[0].call, &one, sizeof(one)) < 0)
+		perror("vu_peer: call");
+}
