@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# What the tests in namespaces share. A test sources it first; when the test ends,
+# however it ends, its processes, namespaces and files are gone.
+#
+# make check sets VUBRIDGE, VU_PEER and top_srcdir; by hand they are looked for in the
+# current directory.
+set -eu -o pipefail
+
+VUBRIDGE=${VUBRIDGE:-$PWD/vubridge}
+VU_PEER=${VU_PEER:-$PWD/tests/peer/vu_peer}
+LIB_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+TMP=$(mktemp -d "${TMPDIR:-/tmp}/vubridge-test.XXXXXX")
+LIB_PIDS=() LIB_NAMESPACES=() LIB_HOOKS=()
+declare -A PID=() # by the name that a process was started with
+
+log() { printf '%s\n' "$*"; }
+
+# Ends a process, and waits until it has ended; harmless when it has.
+stop() {
+  local pid=$1 signal=${2:-TERM} i
+  kill -"$signal" "$pid" 2>/dev/null || return 0
+  for ((i = 0; i < 500; i++)); do
+    kill -0 "$pid" 2>/dev/null || break
+    case $(sed 's/.*) //; s/ .*//' "/proc/$pid/stat" 2>/dev/null) in Z | X | '') break ;; esac
+    sleep 0.01
+  done
+  kill -KILL "$pid" 2>/dev/null || true
+  wait "$pid" 2>/dev/null || true
+}
+
+lib_cleanup() {
+  local status=$? i
+  trap '' INT TERM HUP
+  set +e
+  for ((i = ${#LIB_HOOKS[@]} - 1; i >= 0; i--)); do ${LIB_HOOKS[i]}; done
+  for ((i = ${#LIB_PIDS[@]} - 1; i >= 0; i--)); do stop "${LIB_PIDS[i]}"; done
+  for i in "${LIB_NAMESPACES[@]}"; do
+    # whoever still lives there (iperf3 in the background, say)
+    for pid in $(ip netns pids "$i" 2>/dev/null); do stop "$pid" KILL; done
+    ip netns del "$i" 2>/dev/null
+  done
+  rm -rf "$TMP"
+  exit "$status"
+}
+trap lib_cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+# at_exit COMMAND: run it when the test ends, the latest first
+at_exit() { LIB_HOOKS+=("$1"); }
+
+show_logs() {
+  local f
+  for f in "$TMP"/*.log; do
+    [ -s "$f" ] || continue
+    log "---- $(basename "$f")"
+    tail -n 25 "$f"
+  done
+}
+
+fail() {
+  show_logs
+  log "FAILED: $*"
+  exit 1
+}
+
+skip() {
+  log "$*"
+  [ "${CI:-}" = true ] && exit 1
+  exit 77
+}
+
+# need COMMAND PACKAGES: without it the test cannot run
+need() { command -v "$1" >/dev/null || skip "$1 is missing ($2)"; }
+need_root() { [ "$(id -u)" = 0 ] || skip "needs root, for namespaces and interfaces"; }
+
+# ---- namespaces ----
+
+# ns_add NAME: sets $NS_NAME (upper case) to the real name of a new namespace
+ns_add() {
+  local real=vut$$-$1
+  ip netns add "$real"
+  LIB_NAMESPACES+=("$real")
+  ip -n "$real" link set lo up
+  printf -v "NS_${1^^}" '%s' "$real"
+}
+
+in_ns() {
+  local ns=$1
+  shift
+  ip netns exec "$ns" "$@"
+}
+
+# address NS IFACE ADDRESS…: gives them and brings the interface up
+address() {
+  local ns=$1 iface=$2 a
+  shift 2
+  ip netns exec "$ns" sysctl -qw "net.ipv6.conf.$iface.accept_dad=0" 2>/dev/null || true
+  for a in "$@"; do ip -n "$ns" addr add "$a" dev "$iface"; done
+  ip -n "$ns" link set "$iface" up
+}
+
+# ---- processes ----
+
+# start NAME COMMAND…: in the background; output to NAME.log, number in ${PID[NAME]}
+start() {
+  local name=$1
+  shift
+  "$@" >>"$TMP/$name.log" 2>&1 </dev/null &
+  PID[$name]=$!
+  LIB_PIDS+=("$!")
+}
+
+# start_vubridge NAME NS ARGUMENT…
+start_vubridge() {
+  local name=$1 ns=$2
+  shift 2
+  start "$name" ip netns exec "$ns" "$VUBRIDGE" "$@"
+}
+
+# start_peer NAME ARGUMENT…: the test peer; returns when it listens
+start_peer() {
+  local name=$1
+  shift
+  [ -x "$VU_PEER" ] || skip "tests/peer/vu_peer is not built"
+  : >"$TMP/$name.log"
+  start "$name" "$VU_PEER" "$@"
+  wait_until 5 grep -q '^listening' "$TMP/$name.log" || fail "the test peer does not listen"
+}
+
+alive() { kill -0 "$1" 2>/dev/null; }
+fds() { find "/proc/$1/fd" -mindepth 1 | wc -l; }
+rss_kb() { awk '/^VmRSS:/ { print $2 }' "/proc/$1/status"; }
+# user and system time of a process, in clock ticks
+cpu_ticks() { sed 's/.*) //' "/proc/$1/stat" | awk '{ print $12 + $13 }'; }
+
+# ---- waiting and looking ----
+
+# wait_until SECONDS COMMAND…: until it succeeds; false if it never did
+wait_until() {
+  local end=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000))
+  shift
+  until "$@" >/dev/null 2>&1; do
+    [ "${EPOCHREALTIME/[.,]/}" -lt "$end" ] || return 1
+    sleep 0.02
+  done
+}
+
+# carrier_is NS IFACE up|down, of an interface that is up
+carrier_is() {
+  local flags
+  flags=$(ip -n "$1" -o link show dev "$2" 2>/dev/null) || return 1
+  case $3 in
+  up) [[ $flags == *LOWER_UP* ]] ;;
+  down) [[ $flags == *NO-CARRIER* ]] ;;
+  esac
+}
+
+# wait_carrier NS IFACE up|down [SECONDS]
+wait_carrier() {
+  wait_until "${4:-10}" carrier_is "$1" "$2" "$3" || fail "$2 in $1 has not come to be $3"
+}
+
+# wait_iface NS IFACE
+wait_iface() { wait_until 10 ip -n "$1" link show dev "$2" || fail "$2 did not appear in $1"; }
+
+# ping_ok NS ADDRESS [ARGUMENT…]: the first answer may take a moment (ARP)
+ping_ok() {
+  local ns=$1 to=$2
+  shift 2
+  in_ns "$ns" ping -q -n -c 3 -i 0.05 -W 2 "$@" "$to" >>"$TMP/ping.log" 2>&1
+}
+
+# log_lines NAME PATTERN: how many lines of its log match
+log_lines() { grep -cE "$2" "$TMP/$1.log" || true; }
+
+# ---- traffic ----
+
+# iperf NS-SERVER NS-CLIENT ADDRESS ARGUMENT…: JSON to iperf.json; one run
+iperf() {
+  local server=$1 client=$2 to=$3 pid i
+  shift 3
+  in_ns "$server" iperf3 -s -1 -p 5300 >"$TMP/iperf-server.log" 2>&1 &
+  pid=$!
+  LIB_PIDS+=("$pid")
+  wait_until 5 sh -c "ip netns exec '$server' ss -Hltn 'sport = :5300' | grep -q ." ||
+    fail "iperf3 does not listen"
+  for ((i = 0; i < 3; i++)); do
+    if in_ns "$client" timeout 60 iperf3 -c "$to" -p 5300 -J "$@" >"$TMP/iperf.json" 2>&1; then
+      stop "$pid"
+      return 0
+    fi
+    sleep 0.3
+  done
+  tail -n 5 "$TMP/iperf.json"
+  stop "$pid"
+  return 1
+}
+
+# transfer NS-FROM NS-TO ADDRESS MEGABYTES: by TCP, the same hash at both ends
+transfer() {
+  local from=$1 to=$2 address=$3 mib=$4 pid
+  in_ns "$to" python3 "$LIB_DIR/transfer.py" receive "$address" >"$TMP/hash.to" 2>"$TMP/transfer.log" &
+  pid=$!
+  LIB_PIDS+=("$pid")
+  in_ns "$from" timeout 280 python3 "$LIB_DIR/transfer.py" send "$address" "$mib" >"$TMP/hash.from" ||
+    fail "sending $mib MiB to $address"
+  wait "$pid" || fail "receiving $mib MiB at $address"
+  cmp -s "$TMP/hash.from" "$TMP/hash.to" ||
+    fail "the hashes differ: $(cat "$TMP/hash.from" "$TMP/hash.to")"
+  log "$mib MiB to $address: $(cat "$TMP/hash.to")"
+}
+
+# frames NS-FROM NS-TO IFACE LENGTH…: raw frames arrive in order, every byte as sent
+frames() {
+  local from=$1 to=$2 iface=$3 pid mac
+  shift 3
+  mac=$(in_ns "$to" cat "/sys/class/net/$iface/address")
+  : >"$TMP/frames.log"
+  in_ns "$to" python3 "$LIB_DIR/frames.py" receive "$iface" $# >>"$TMP/frames.log" 2>&1 &
+  pid=$!
+  LIB_PIDS+=("$pid")
+  wait_until 5 grep -q ready "$TMP/frames.log" || fail "frames.py does not listen"
+  in_ns "$from" python3 "$LIB_DIR/frames.py" send "$iface" "$mac" "$@" || fail "sending frames"
+  wait "$pid" || fail "frames from $from to $to"
+  log "$(tail -n 1 "$TMP/frames.log")"
+}

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# The real backends: dpdk-testpmd with net_vhost, and OVS-DPDK with a database of its own.
+# Source lib.sh first.
+
+need_testpmd() { need dpdk-testpmd "Debian dpdk-dev, Fedora dpdk-tools"; }
+
+OVS_DAEMON=''
+need_ovs() {
+  local candidate
+  need ovsdb-server "Debian openvswitch-switch-dpdk, Fedora openvswitch"
+  need ovs-vsctl "Debian openvswitch-switch-dpdk, Fedora openvswitch"
+  for candidate in /usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk \
+    /usr/sbin/ovs-vswitchd.dpdk /usr/sbin/ovs-vswitchd; do
+    if [ -x "$candidate" ] && "$candidate" --version 2>/dev/null | grep -q DPDK; then
+      OVS_DAEMON=$candidate
+      return
+    fi
+  done
+  skip "no ovs-vswitchd with DPDK (Debian openvswitch-switch-dpdk)"
+}
+
+# At least @1 MiB of free huge pages, and their file system.
+hugepages_ensure() {
+  local size wanted free
+  size=$(awk '/^Hugepagesize:/ { print $2 }' /proc/meminfo)
+  wanted=$(($1 * 1024 / size))
+  free=$(awk '/^HugePages_Free:/ { print $2 }' /proc/meminfo)
+  if [ "$free" -lt "$wanted" ]; then
+    LIB_PAGES_BEFORE=$(cat /proc/sys/vm/nr_hugepages)
+    at_exit hugepages_restore
+    echo $((LIB_PAGES_BEFORE + wanted - free)) >/proc/sys/vm/nr_hugepages
+    free=$(awk '/^HugePages_Free:/ { print $2 }' /proc/meminfo)
+    [ "$free" -ge "$wanted" ] || skip "no $1 MiB of huge pages to be had"
+  fi
+  if ! grep -q ' hugetlbfs ' /proc/mounts; then
+    mkdir -p /dev/hugepages
+    mount -t hugetlbfs none /dev/hugepages
+  fi
+}
+
+hugepages_restore() { echo "$LIB_PAGES_BEFORE" >/proc/sys/vm/nr_hugepages; }
+
+# testpmd_start NAME huge|nohuge MODE SOCKET…: a net_vhost port each, forwarding started
+testpmd_start() {
+  local name=$1 memory=$2 mode=$3 i=0 socket
+  local eal=() app=()
+  shift 3
+  for socket in "$@"; do
+    rm -f "$socket" # testpmd does not replace the file of one that was killed
+    eal+=(--vdev "net_vhost$i,iface=$socket,queues=1${TESTPMD_VHOST_ARGS:-}")
+    i=$((i + 1))
+  done
+  case $memory in
+  huge) hugepages_ensure 256 && eal+=(--in-memory -m 256) ;;
+  nohuge) eal+=(--no-huge --no-shconf -m 256) ;;
+  esac
+  app=(-i --auto-start --forward-mode="$mode" --total-num-mbufs=16384)
+  if [ ! -p "$TMP/$name.in" ]; then mkfifo "$TMP/$name.in"; fi
+  # it leaves when its standard input ends: this end stays open in the test
+  exec {LIB_FIFO}<>"$TMP/$name.in"
+  : >"$TMP/$name.log"
+  dpdk-testpmd --lcores '0@0,1@0' --no-pci --file-prefix "vut$$$name" "${eal[@]}" -- \
+    "${app[@]}" <"$TMP/$name.in" >>"$TMP/$name.log" 2>&1 &
+  PID[$name]=$!
+  LIB_PIDS+=("$!")
+  for socket in "$@"; do
+    wait_until 20 test -S "$socket" || fail "testpmd did not make $socket"
+  done
+}
+
+testpmd_cmd() { echo "$2" >"$TMP/$1.in"; }
+
+# ---- OVS ----
+
+ovs() { OVS_RUNDIR=$TMP/ovs ovs-vsctl --db="unix:$TMP/ovs/db.sock" --timeout=20 "$@"; }
+
+# ovs_start: a new instance; its sockets appear in $TMP/ovs
+ovs_start() {
+  hugepages_ensure 512
+  mkdir -p "$TMP/ovs"
+  rm -f "$TMP/ovs/conf.db"
+  ovsdb-tool create "$TMP/ovs/conf.db" "$(ovs_schema)"
+  start ovsdb ovsdb-server "$TMP/ovs/conf.db" --remote="punix:$TMP/ovs/db.sock" \
+    --unixctl="$TMP/ovs/ovsdb.ctl" --log-file="$TMP/ovs/ovsdb.txt"
+  wait_until 5 test -S "$TMP/ovs/db.sock" || fail "ovsdb-server does not listen"
+  ovs --no-wait init
+  ovs --no-wait set Open_vSwitch . other_config:dpdk-init=true \
+    other_config:dpdk-extra="--no-pci --in-memory --file-prefix=vuo$$" \
+    other_config:dpdk-socket-mem=512 other_config:pmd-cpu-mask=1 \
+    other_config:dpdk-lcore-mask=1
+  ovs_daemon
+}
+
+ovs_schema() {
+  local f
+  for f in /usr/share/openvswitch/vswitch.ovsschema /usr/local/share/openvswitch/vswitch.ovsschema; do
+    if [ -f "$f" ]; then echo "$f"; return; fi
+  done
+}
+
+# The switch itself, with what its database says; also to start it again.
+ovs_daemon() {
+  OVS_RUNDIR=$TMP/ovs start ovs "$OVS_DAEMON" "unix:$TMP/ovs/db.sock" \
+    --unixctl="$TMP/ovs/vswitchd.ctl" --log-file="$TMP/ovs/vswitchd.txt"
+  ovs set Open_vSwitch . external_ids:test=started ||
+    fail "ovs-vswitchd does not start: $(tail -n 5 "$TMP/ovs/vswitchd.txt")"
+}
+
+ovs_bridge() { ovs --may-exist add-br "$1" -- set bridge "$1" datapath_type=netdev; }
+
+# ovs_port BRIDGE PORT TYPE [SETTING…]: its socket is $TMP/ovs/PORT
+ovs_port() {
+  local bridge=$1 port=$2 type=$3
+  shift 3
+  ovs --may-exist add-port "$bridge" "$port" -- set Interface "$port" type="$type" "$@"
+  wait_until 10 test -S "$TMP/ovs/$port" || fail "OVS did not make the socket of $port"
+}
