@@ -1,0 +1,117 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# timeout: 120
+#
+# Bad arguments and a bad environment: one line on standard error that names the option,
+# the value and the remedy, status 2 (usage) or 1 (system), no interface left behind.
+. "$(dirname "$0")/lib.sh"
+need_root
+need python3 python3
+
+ns_add a
+cd "$TMP"
+sock=$TMP/sock
+
+# refused STATUS PATTERN ARGUMENT…: PATTERN must match the one line
+refused() {
+  local want=$1 pattern=$2 status=0
+  shift 2
+  in_ns "$NS_A" timeout 5 "${RUN[@]}" "$VUBRIDGE" "$@" >"$TMP/out" 2>"$TMP/err" </dev/null || status=$?
+  [ "$status" = "$want" ] || fail "status $status, not $want: vubridge $* ($(cat "$TMP/err"))"
+  [ "$(wc -l <"$TMP/err")" = 1 ] || fail "not one line: vubridge $*: $(cat "$TMP/err")"
+  [ -s "$TMP/out" ] && fail "something on standard output: vubridge $*"
+  grep -qE -- "$pattern" "$TMP/err" || fail "vubridge $* said: $(cat "$TMP/err")"
+  [ "$(ip -n "$NS_A" -o link show | grep -cv ': lo:')" = "${LINKS:-0}" ] ||
+    fail "vubridge $* left an interface behind"
+  [ -e "$sock" ] && fail "vubridge $* left a socket behind"
+  COUNT=$((${COUNT:-0} + 1))
+}
+RUN=(env)
+
+# missing, unknown, repeated, empty, shortened
+refused 2 '^vubridge: --path: must be given'
+refused 2 '^vubridge: --path: must be given' --iface v0
+refused 2 '--path: needs a value' --path
+refused 2 "--path ''" --path ''
+refused 2 '--nonsense' --path "$sock" --nonsense
+refused 2 '--nonsense' --path "$sock" --nonsense=1
+refused 2 "'word'" --path "$sock" word
+refused 2 "--path.*given before" --path "$sock" --path "$sock"
+refused 2 "--mtu.*given before" --path "$sock" --mtu 1500 --mtu 1500
+refused 2 '--pat: unknown' --pat "$sock"
+refused 2 '--queue: unknown' --path "$sock" --queue 256
+refused 2 '--hugepages' --path "$sock" --hugepages=1
+
+# values: option, value
+for case in 'iface:' 'iface:sixteencharacter' 'iface:a/b' 'iface:a b' 'iface:.' 'iface:..' 'iface:a:b' \
+  'iface:%d%d' 'iface:%s' 'mac:1' 'mac:00:00:00:00:00:00' 'mac:01:00:5e:00:00:01' 'mac:02:00:00:00:00:0g' \
+  'mtu:67' 'mtu:65522' 'mtu:abc' 'mtu:12x' 'mtu:-1' 'mtu: 1500' 'mtu:' 'queue-size:0' 'queue-size:32' \
+  'queue-size:100' 'queue-size:65536' 'queue-size:4294967552' 'queue-size:1e3' 'io:epoll' 'io:' 'poll:off' \
+  'idle-us:1000001' 'idle-us:99999999999999999999' 'idle-us:0x10' 'log-level:verbose'; do
+  option=${case%%:*} value=${case#*:}
+  refused 2 "^vubridge: --$option '$value': " --path "$sock" "--$option" "$value"
+done
+
+# --path that is no socket
+mkdir dir
+: >file
+mkfifo fifo
+refused 1 "--path '$TMP/dir': is a directory" --path "$TMP/dir"
+refused 1 "--path '$TMP/file': is a regular file" --path "$TMP/file"
+refused 1 "--path '$TMP/fifo': " --path "$TMP/fifo"
+refused 1 "--path '/dev/null': is a character device" --path /dev/null
+refused 1 "directory '$TMP/none' does not exist" --path "$TMP/none/sock"
+mknod net c 10 238
+refused 1 "--path '$TMP/net': .*vhost-net" --path "$TMP/net"
+python3 -c 'import socket, sys
+socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$TMP/closed"
+chmod 0 "$TMP/closed"
+chmod 755 "$TMP"
+RUN=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+refused 1 "--path '$TMP/closed': .*permission" --path "$TMP/closed"
+refused 1 '--iface .*(CAP_NET_ADMIN|permission)' --path "$sock" --iface v0
+RUN=(env)
+
+# --iface that is taken, by something else or someone else
+ip -n "$NS_A" link add dummy9 type veth peer name dummy8
+LINKS=2
+refused 1 "--iface 'dummy9': .*not a TAP" --path "$sock" --iface dummy9
+ip -n "$NS_A" link del dummy9
+ip -n "$NS_A" tuntap add dev tun9 mode tun
+LINKS=1
+refused 1 "--iface 'tun9': " --path "$sock" --iface tun9
+ip -n "$NS_A" link del tun9
+start_vubridge holder "$NS_A" --path "$TMP/other" --iface v0
+wait_iface "$NS_A" v0
+refused 1 "--iface 'v0': .*in use" --path "$sock" --iface v0
+LINKS=0
+stop "${PID[holder]}"
+
+# no /dev/net/tun, seen from a mount namespace of its own
+RUN=(unshare --mount sh -c "mount -t tmpfs none /dev/net && exec \"\$@\"" sh)
+refused 1 "--iface '.*': .*/dev/net/tun" --path "$sock" --iface v0
+RUN=(env)
+
+# help and version are no errors
+"$VUBRIDGE" --help >help || fail "--help ended with $?"
+grep -q -- --queue-size help || fail "--help does not name --queue-size"
+"$VUBRIDGE" --version | grep -qE '^vubridge [0-9]' || fail "--version"
+
+# a socket of another type, a dead one: one line, and it is tried again
+python3 -c 'import socket, sys
+socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).bind(sys.argv[1])' "$TMP/dgram"
+start_vubridge dgram "$NS_A" --path "$TMP/dgram" --iface v1
+sleep 1
+[ "$(wc -l <"$TMP/dgram.log")" = 1 ] || fail "a datagram socket: $(cat "$TMP/dgram.log")"
+grep -q 'stream' "$TMP/dgram.log" || fail "a datagram socket: $(cat "$TMP/dgram.log")"
+stop "${PID[dgram]}"
+
+# a path longer than an address of a socket can be
+long=$TMP/$(printf 'long%.0s' {1..30})/$(printf 'name%.0s' {1..30})
+mkdir -p "$long"
+cd "$long"
+start_peer longpeer --socket sock --mode sink
+cd "$TMP"
+start_vubridge long "$NS_A" --path "$long/sock" --iface v2
+wait_until 5 grep -q 'carrier on' "$TMP/long.log" || fail "a path of ${#long} bytes: $(cat "$TMP/long.log")"
+log "$COUNT refusals, each with one line"

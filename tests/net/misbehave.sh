@@ -1,0 +1,97 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# timeout: 200
+#
+# A backend that lies in the rings costs itself the connection: one log line, carrier off,
+# and the next connection, with a backend that behaves, works. The process never ends.
+#
+#   ns a: vnet0 ── vubridge ── $SOCK ── test peer (--mode reflect --swap-mac --misbehave …)
+. "$(dirname "$0")/lib.sh"
+need_root
+need python3 python3
+ns_add a
+n=0
+
+# Broadcasts raw frames until the daemon's log has what is waited for.
+cat >"$TMP/traffic.py" <<'PY'
+import socket, sys, time
+iface, log, text = sys.argv[1:4]
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+s.bind((iface, 0))
+end = time.monotonic() + 5
+while time.monotonic() < end:
+    with open(log) as f:
+        if text in f.read():
+            sys.exit(0)
+    try:
+        for i in range(8):
+            s.send(b"\xff" * 6 + b"\x02\0\0\0\0\1\x88\xb5" + bytes(100))
+    except OSError:
+        pass
+    time.sleep(0.005)
+sys.exit(1)
+PY
+
+# lie WHAT PATTERN [PEER-ARGUMENT…]
+lie() {
+  local what=$1 pattern=$2 name=lie$n
+  shift 2
+  n=$((n + 1))
+  start_peer "peer$name" --socket "$TMP/$name.sock" --mode reflect --swap-mac --misbehave "$what" \
+    --misbehave-times 1 "$@"
+  start_vubridge "$name" "$NS_A" --path "$TMP/$name.sock" --iface "v$n"
+  wait_iface "$NS_A" "v$n"
+  in_ns "$NS_A" sysctl -qw "net.ipv6.conf.v$n.disable_ipv6=1"
+  ip -n "$NS_A" link set "v$n" up
+  wait_carrier "$NS_A" "v$n" up 5
+  in_ns "$NS_A" python3 "$TMP/traffic.py" "v$n" "$TMP/$name.log" 'carrier off' ||
+    fail "$what: the carrier stayed on"
+  wait_until 5 sh -c "[ \$(grep -c 'carrier on' '$TMP/$name.log') = 2 ]" || fail "$what: no recovery"
+  [ "$(log_lines "$name" 'broke the rules|disconnecting')" = 1 ] ||
+    fail "$what: not one line: $(cat "$TMP/$name.log")"
+  grep -E 'broke the rules|disconnecting' "$TMP/$name.log" | grep -qE "$pattern" ||
+    fail "$what: $(cat "$TMP/$name.log")"
+  alive "${PID[$name]}" || fail "$what: the daemon has ended"
+  # and it forwards again
+  before=$(in_ns "$NS_A" cat "/sys/class/net/v$n/statistics/rx_packets")
+  wait_carrier "$NS_A" "v$n" up 5
+  in_ns "$NS_A" timeout 0.7 python3 "$TMP/traffic.py" "v$n" "$TMP/$name.log" 'nothing says so' || true
+  after=$(in_ns "$NS_A" cat "/sys/class/net/v$n/statistics/rx_packets")
+  [ "$after" -gt $((before + 10)) ] || fail "$what: no traffic afterwards ($before, $after)"
+  kill -TERM "${PID[$name]}"
+  status=0
+  wait "${PID[$name]}" || status=$?
+  [ "$status" = 0 ] || fail "$what: the daemon ended with $status"
+  stop "${PID[peer$name]}"
+  log "$what: $(grep -oE '(broke the rules|disconnecting from).*' "$TMP/$name.log" | cut -c1-90)"
+}
+
+lie used-jump 'rxq0.*used index jumped'
+lie used-back 'rxq0.*used index (jumped|went back)'
+lie used-id 'rxq0.*used id out of range'
+lie used-repeat 'rxq0.*used id that the peer did not hold'
+lie used-len-zero 'rxq0.*used length too short'
+lie used-len-over 'rxq0.*used length beyond the buffer'
+lie used-len-64k 'rxq0.*used length beyond the buffer'
+lie used-len-over 'rxq0.*used length beyond' --no-feature MRG_RXBUF
+lie num-buffers-zero 'rxq0.*number of buffers'
+lie num-buffers-over 'rxq0.*number of buffers'
+lie hdr-csum 'rxq0.*checksum offset outside'
+lie hdr-csum 'rxq0.*checksum request that was not negotiated' --no-feature GUEST_CSUM
+lie hdr-gso 'rxq0.*segmentation type that was not negotiated'
+lie hdr-gso-size-zero 'rxq0.*segmentation size of 0'
+lie scribble '(rxq0|txq0).*used '
+lie unasked-reply 'unasked|not asked'
+
+# it dies in the middle of traffic, three ways
+for way in die exit close; do
+  name=dies-$way
+  start_peer "peer$name" --socket "$TMP/$name.sock" --mode reflect --swap-mac --misbehave "$way"
+  start_vubridge "$name" "$NS_A" --path "$TMP/$name.sock" --iface "d$way"
+  wait_iface "$NS_A" "d$way"
+  ip -n "$NS_A" link set "d$way" up
+  wait_carrier "$NS_A" "d$way" up 5
+  in_ns "$NS_A" python3 "$TMP/traffic.py" "d$way" "$TMP/$name.log" 'carrier off' || fail "$way: carrier on"
+  alive "${PID[$name]}" || fail "$way: the daemon has ended"
+  [ "$(log_lines "$name" 'the backend at .* disconnected')" -ge 1 ] || fail "$way: $(cat "$TMP/$name.log")"
+done

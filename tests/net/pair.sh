@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# The usual laboratory, for tests to source after lib.sh:
+#
+#   ns a                                                  ns b
+#   vnet0 ── vubridge ── $SOCK_A ── backend ── $SOCK_B ── vubridge ── vnet0
+#   10.0.0.1, fd00::1                                     10.0.0.2, fd00::2
+SOCK_A=$TMP/a.sock
+SOCK_B=$TMP/b.sock
+
+# pair_start [ARGUMENT…]: both vubridges (named va and vb), addresses set
+pair_start() {
+  ns_add a
+  ns_add b
+  start_vubridge va "$NS_A" --path "$SOCK_A" --iface vnet0 "$@"
+  start_vubridge vb "$NS_B" --path "$SOCK_B" --iface vnet0 "$@"
+  wait_iface "$NS_A" vnet0
+  wait_iface "$NS_B" vnet0
+  address "$NS_A" vnet0 10.0.0.1/24 fd00::1/64
+  address "$NS_B" vnet0 10.0.0.2/24 fd00::2/64
+}
+
+pair_wait() {
+  wait_carrier "$NS_A" vnet0 "$1"
+  wait_carrier "$NS_B" vnet0 "$1"
+}
+
+# The test peer as a cross-connect of both sockets; more arguments are its own.
+cross_start() { start_peer peer --socket "$SOCK_A" --socket "$SOCK_B" --mode cross "$@"; }
+
+pair_mtu() {
+  ip -n "$NS_A" link set vnet0 mtu "$1"
+  ip -n "$NS_B" link set vnet0 mtu "$1"
+}
+
+pair_ping() {
+  wait_until 5 ping_ok "$NS_A" 10.0.0.2 || fail "ping"
+  wait_until 5 ping_ok "$NS_A" fd00::2 || fail "IPv6 ping"
+}

@@ -1,0 +1,50 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# timeout: 200
+#
+# Two vubridges through dpdk-testpmd's net_vhost ports in io mode (see pair.sh), without and
+# with huge pages; then testpmd as a source (txonly) and as a sink (rxonly).
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/peers.sh"
+. "$(dirname "$0")/pair.sh"
+need_root
+need iperf3 iperf3
+need_testpmd
+
+counter() { in_ns "$NS_A" cat "/sys/class/net/vnet0/statistics/$1"; }
+
+pair_start
+for memory in nohuge huge; do
+  testpmd_start "pmd-$memory" "$memory" io "$SOCK_A" "$SOCK_B"
+  pair_wait up
+  pair_ping
+  frames "$NS_A" "$NS_B" vnet0 60 64t 100 1000 1513 1514 1518t
+  transfer "$NS_A" "$NS_B" 10.0.0.2 100
+  transfer "$NS_B" "$NS_A" fd00::1 100
+  iperf "$NS_B" "$NS_A" 10.0.0.2 -t 2 || fail "iperf3 TCP"
+  log "$memory: TCP $(jq '.end.sum_received.bits_per_second / 1e6 | floor' "$TMP/iperf.json") Mbit/s"
+  iperf "$NS_B" "$NS_A" 10.0.0.2 -u -b 50M -t 2 || fail "iperf3 UDP"
+  lost=$(jq '.end.sum.lost_percent' "$TMP/iperf.json")
+  awk -v l="$lost" 'BEGIN { exit !(l < 5) }' || fail "UDP at 50 Mbit/s lost $lost %"
+  stop "${PID[pmd-$memory]}"
+  pair_wait down
+done
+
+testpmd_start source huge txonly "$SOCK_A"
+wait_carrier "$NS_A" vnet0 up
+before=$(counter rx_packets)
+sleep 1
+got=$(($(counter rx_packets) - before))
+[ "$got" -gt 1000 ] || fail "txonly: only $got frames a second"
+log "txonly: $got frames in a second"
+stop "${PID[source]}"
+wait_carrier "$NS_A" vnet0 down
+
+testpmd_start sink huge rxonly "$SOCK_A"
+wait_carrier "$NS_A" vnet0 up
+ip -n "$NS_A" neigh replace 10.0.0.9 lladdr 02:00:00:00:00:09 dev vnet0
+in_ns "$NS_A" ping -q -f -c 2000 -W 1 10.0.0.9 >/dev/null || true
+testpmd_cmd sink "show port stats all"
+wait_until 5 sh -c "grep -Eo 'RX-packets: [0-9]+' '$TMP/sink.log' |
+  awk '\$2 >= 2000 { found = 1 } END { exit !found }'" || fail "rxonly did not see 2000 frames"
+log "rxonly: all frames seen"
