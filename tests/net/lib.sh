@@ -26,7 +26,7 @@ stop() {
     sleep 0.01
   done
   kill -KILL "$pid" 2>/dev/null || true
-  wait "$pid" 2>/dev/null || true
+  { wait "$pid" || true; } 2>/dev/null
 }
 
 lib_cleanup() {

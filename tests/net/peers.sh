@@ -69,15 +69,16 @@ testpmd_start() {
   done
 }
 
-testpmd_cmd() { echo "$2" >"$TMP/$1.in"; }
 
 # ---- OVS ----
 
 ovs() { OVS_RUNDIR=$TMP/ovs ovs-vsctl --db="unix:$TMP/ovs/db.sock" --timeout=20 "$@"; }
 
-# ovs_start: a new instance; its sockets appear in $TMP/ovs
+# ovs_start: a new instance; its sockets appear in $TMP/ovs. It lives in a namespace of its
+# own, since it makes interfaces too and there may be another one on this machine.
 ovs_start() {
   hugepages_ensure 512
+  ns_add ovs
   mkdir -p "$TMP/ovs"
   rm -f "$TMP/ovs/conf.db"
   ovsdb-tool create "$TMP/ovs/conf.db" "$(ovs_schema)"
@@ -101,7 +102,7 @@ ovs_schema() {
 
 # The switch itself, with what its database says; also to start it again.
 ovs_daemon() {
-  OVS_RUNDIR=$TMP/ovs start ovs "$OVS_DAEMON" "unix:$TMP/ovs/db.sock" \
+  OVS_RUNDIR=$TMP/ovs start ovs ip netns exec "$NS_OVS" "$OVS_DAEMON" "unix:$TMP/ovs/db.sock" \
     --unixctl="$TMP/ovs/vswitchd.ctl" --log-file="$TMP/ovs/vswitchd.txt"
   ovs set Open_vSwitch . external_ids:test=started ||
     fail "ovs-vswitchd does not start: $(tail -n 5 "$TMP/ovs/vswitchd.txt")"

@@ -14,6 +14,7 @@ pair_start
 cross_start
 pair_wait up
 pair_ping
+pair_neighbours
 # traffic for all the time: small and large, both ways
 in_ns "$NS_A" ping -q -i 0.002 -s 64 10.0.0.2 >/dev/null 2>&1 &
 LIB_PIDS+=("$!")

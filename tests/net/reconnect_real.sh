@@ -52,6 +52,8 @@ life() {
 pmd_up() { testpmd_start pmd huge io "$SOCK_A" "$SOCK_B"; }
 pmd_down() { stop "${PID[pmd]}" "$1"; }
 ovs_up() {
+  # OVS does not replace the file of one that was killed: its start scripts have to
+  rm -f "$TMP/ovs/vhu-a" "$TMP/ovs/vhu-b"
   ovs_daemon
   wait_until 10 test -S "$TMP/ovs/vhu-a" || fail "OVS did not make its socket"
 }
@@ -61,6 +63,7 @@ ovs_down() {
 
 traffic() {
   local x
+  pair_neighbours
   for x in "$NS_A 10.0.0.2" "$NS_B 10.0.0.1"; do
     # shellcheck disable=SC2086
     set -- $x

@@ -43,8 +43,9 @@ wait_carrier "$NS_A" vnet0 down
 testpmd_start sink huge rxonly "$SOCK_A"
 wait_carrier "$NS_A" vnet0 up
 ip -n "$NS_A" neigh replace 10.0.0.9 lladdr 02:00:00:00:00:09 dev vnet0
-in_ns "$NS_A" ping -q -f -c 2000 -W 1 10.0.0.9 >/dev/null || true
-testpmd_cmd sink "show port stats all"
-wait_until 5 sh -c "grep -Eo 'RX-packets: [0-9]+' '$TMP/sink.log' |
-  awk '\$2 >= 2000 { found = 1 } END { exit !found }'" || fail "rxonly did not see 2000 frames"
-log "rxonly: all frames seen"
+in_ns "$NS_A" ping -q -i 0.001 -c 2000 -W 1 10.0.0.9 >/dev/null || true
+# it prints what it has seen when it ends
+stop "${PID[sink]}"
+seen=$(sed -nE 's/.*RX-packets: ([0-9]+).*/\1/p' "$TMP/sink.log" | sort -n | tail -n 1)
+[ "${seen:-0}" -ge 2000 ] || fail "rxonly saw ${seen:-no} frames of 2000"
+log "rxonly: $seen frames seen"
