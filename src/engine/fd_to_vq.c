@@ -29,19 +29,11 @@ static unsigned int take(struct lane *lane, unsigned int want, int *error)
 	return n;
 }
 
-/* Room that nothing came for goes back, newest first. */
-static void untake_empty(struct lane *lane, unsigned int n)
-{
-	while (n-- > 0)
-		if (lane->frames[n].len == 0)
-			vq_untake(lane->vq, lane->frames[n].span);
-}
-
 /* Asks for twice of what came when all of it came, and slowly for less otherwise. */
 static void follow_traffic(struct lane *lane, unsigned int asked, unsigned int came)
 {
 	if (came == asked)
-		lane->reads = MIN(asked * 2, IO_BATCH);
+		lane->reads = MIN(MAX(asked * 2, lane->reads), IO_BATCH);
 	else
 		lane->reads = MAX((lane->reads + came) / 2, 1u);
 }
@@ -49,47 +41,46 @@ static void follow_traffic(struct lane *lane, unsigned int asked, unsigned int c
 int fd_to_vq_run(struct lane *lane)
 {
 	uint64_t bytes = 0;
-	unsigned int i, taken;
-	int came, error;
+	unsigned int taken;
+	int came, error, i;
 
 	taken = take(lane, lane->reads, &error);
 	lane->starved = taken == 0;
 	if (taken == 0)
 		return error;
 	came = lane->io->ops->receive(lane->io, lane->frames, taken);
-	follow_traffic(lane, taken, came > 0 ? (unsigned int)came : 0);
-	untake_empty(lane, taken);
+	follow_traffic(lane, taken, (unsigned int)MAX(came, 0));
+	lane_untake(lane, (unsigned int)MAX(came, 0), taken);
 	if (came <= 0)
 		return came;
-	for (i = 0; i < taken; i++) {
+	for (i = 0; i < came; i++) {
 		const struct frame *f = &lane->frames[i];
 
-		if (f->len == 0)
-			continue;
 		bytes += f->len;
 		vq_give(lane->vq, f->span, f->len, &f->hdr);
 	}
-	vq_flush(lane->vq);
+	lane_flush(lane);
 	count_add(&lane->counters.frames, (uint64_t)came);
 	count_add(&lane->counters.bytes, bytes);
-	count_set(&lane->counters.kicks, lane->kicks_before + lane->vq->counters.kicks);
 	return came;
 }
 
+/* Longer than any queue of the kernel: whoever keeps sending must not keep us here. */
+#define STALE_MAX 65536u
+
 void fd_to_vq_drain(struct lane *lane)
 {
-	int error, came = 0;
+	unsigned int taken, stale = 0;
+	int error, came;
 
 	do {
-		unsigned int taken = take(lane, IO_BATCH, &error);
-		unsigned int i;
-
+		taken = take(lane, IO_BATCH, &error);
 		if (taken == 0)
-			return;
+			break;
 		came = lane->io->ops->receive(lane->io, lane->frames, taken);
-		for (i = taken; i-- > 0;)
-			vq_untake(lane->vq, lane->frames[i].span);
-		if (came > 0)
-			count_add(&lane->counters.drops[LANE_DROP_STALE], (uint64_t)came);
-	} while (came == (int)IO_BATCH);
+		lane_untake(lane, 0, taken);
+		stale += (unsigned int)MAX(came, 0);
+		/* a small ring has room for less than a batch */
+	} while (came == (int)taken && stale < STALE_MAX);
+	count_add(&lane->counters.drops[LANE_DROP_STALE], stale);
 }

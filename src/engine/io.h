@@ -19,12 +19,14 @@ struct io;
 struct io_ops {
 	/*
 	 * Writes frames[0..n) in order and puts 0 or an errno into errors[0..n). Returns
-	 * how many were tried: fewer than @n when the kernel cannot take more now.
+	 * how many were tried: fewer than @n when the kernel cannot take more now; the fd is
+	 * ready for EPOLLOUT when it can. Or -errno when this way is no longer usable.
 	 */
-	unsigned int (*send)(struct io *io, struct frame *frames, unsigned int n, int *errors);
+	int (*send)(struct io *io, struct frame *frames, unsigned int n, int *errors);
 	/*
-	 * Reads up to @n frames into their room; sets hdr and len of those that came, len 0
-	 * of the others. Returns how many came, or -errno when the fd is no longer usable.
+	 * Reads up to @n frames into their room, which is FRAME_LEN_MAX of each. Returns how
+	 * many came: they are the first ones, with hdr and len set; less than @n means that
+	 * the fd was found empty. Or -errno when it is no longer usable.
 	 */
 	int (*receive)(struct io *io, struct frame *frames, unsigned int n);
 	void (*close)(struct io *io);

@@ -11,7 +11,7 @@ struct io_plain {
 	unsigned int pair;
 };
 
-static unsigned int send_frames(struct io *io, struct frame *frames, unsigned int n, int *errors)
+static int send_frames(struct io *io, struct frame *frames, unsigned int n, int *errors)
 {
 	struct io_plain *p = container_of(io, struct io_plain, io);
 	unsigned int done = 0;
@@ -28,18 +28,14 @@ static unsigned int send_frames(struct io *io, struct frame *frames, unsigned in
 		for (; r > 0; r--)
 			errors[done++] = 0;
 	}
-	return done;
+	return (int)done;
 }
 
 static int receive_frames(struct io *io, struct frame *frames, unsigned int n)
 {
 	struct io_plain *p = container_of(io, struct io_plain, io);
-	int r = kport_receive(p->kp, p->pair, frames, n);
-	unsigned int i;
 
-	for (i = r > 0 ? (unsigned int)r : 0; i < n; i++)
-		frames[i].len = 0;
-	return r;
+	return kport_receive(p->kp, p->pair, frames, n);
 }
 
 static void close_plain(struct io *io)

@@ -16,7 +16,7 @@
 enum lane_drop {
 	LANE_DROP_REFUSED,      /* EINVAL: the kernel found the frame or its header wrong */
 	LANE_DROP_IFACE_DOWN,   /* EIO: the interface is administratively down */
-	LANE_DROP_NO_MEMORY,    /* ENOMEM, ENOBUFS */
+	LANE_DROP_NO_MEMORY,    /* ENOMEM, ENOBUFS, and EAGAIN when later frames found room */
 	LANE_DROP_STALE,        /* queued by the kernel before the backend was (back) there */
 	LANE_DROP_OTHER,        /* any other errno of the kernel */
 	LANE_DROPS
@@ -40,7 +40,8 @@ struct lane {
 	uint8_t hdr_len;        /* of the kernel port */
 	unsigned int reads;     /* fd_to_vq: frames to ask for, follows the traffic */
 	bool starved;           /* fd_to_vq: the last run found no room in the ring */
-	uint64_t kicks_before;  /* by this lane's earlier rings */
+	bool blocked;           /* vq_to_fd: the fd did not take all of the last run */
+	uint64_t kicks_before;  /* what the ring's count of kicks has to be added to */
 	struct lane_counters counters;
 	struct frame frames[IO_BATCH];
 	struct iovec iovs[LANE_IOVS];
@@ -48,6 +49,12 @@ struct lane {
 
 /* Ties the lane to a new ring; its counters go on. */
 void lane_start(struct lane *lane, struct vq *vq, struct io *io, uint8_t hdr_len);
+
+/* Returns frames [from, to) to the ring, newest first. */
+void lane_untake(struct lane *lane, unsigned int from, unsigned int to);
+
+/* Flushes the ring and counts the kick. */
+void lane_flush(struct lane *lane);
 
 /* Counts a drop for @error, the errno that the kernel gave. */
 void lane_count_drop(struct lane *lane, int error);

@@ -7,14 +7,20 @@
  * completions: nothing is left in the kernel between two calls, and the order of
  * frames is the order of submission.
  *
- * Reads carry RWF_NOWAIT: without it a read of an empty TAP would stay armed and
- * take a buffer with it. Kernels whose TAP does not know it (before 6.4 or so) are
- * read by plain readv through the port, which is found out when the ring is opened.
+ * All carry RWF_NOWAIT: without it a read of an empty TAP, or a write to a full one,
+ * would stay armed, O_NONBLOCK or not, and the submission would wait for it. Kernels
+ * whose TAP does not know it (before 6.4 or so) are read by plain readv through the
+ * port, which is found out when the ring is opened; there a write never waits.
+ *
+ * A batch does not end at its first EAGAIN, as a loop of readv would: a frame may come,
+ * or room may, while the rest is under way. A gap among the reads is closed by copying.
+ * A frame refused before one that went counts as lost: it cannot go behind it.
  */
 #include <errno.h>
 #include <liburing.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/util.h"
 #include "engine/io.h"
@@ -24,6 +30,7 @@ struct uring {
 	struct kport *kp;
 	unsigned int pair;
 	struct io_uring ring;
+	int rw_flags; /* RWF_NOWAIT, or 0 where the fd does not know it */
 	int dead; /* -errno: io_uring itself failed, nothing more is submitted */
 	int results[IO_BATCH];
 };
@@ -59,7 +66,7 @@ static int submit(struct uring *u, unsigned int n)
 	return 0;
 }
 
-static unsigned int send_frames(struct io *io, struct frame *frames, unsigned int n, int *errors)
+static int send_frames(struct io *io, struct frame *frames, unsigned int n, int *errors)
 {
 	struct uring *u = container_of(io, struct uring, io);
 	unsigned int i;
@@ -68,61 +75,90 @@ static unsigned int send_frames(struct io *io, struct frame *frames, unsigned in
 	for (i = 0; i < n && !u->dead; i++) {
 		struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
 
-		io_uring_prep_writev(sqe, 0, frames[i].iov, frames[i].iovcnt, 0);
+		io_uring_prep_writev2(sqe, 0, frames[i].iov, frames[i].iovcnt, 0, u->rw_flags);
 		prepare(sqe, i);
 	}
 	r = u->dead ? u->dead : submit(u, n);
+	if (r)
+		return r;
+	while (n > 0 && u->results[n - 1] == -EAGAIN)
+		n--;
 	for (i = 0; i < n; i++)
-		errors[i] = r ? -r : u->results[i] < 0 ? -u->results[i] : 0;
-	return n;
+		errors[i] = u->results[i] < 0 ? -u->results[i] : 0;
+	return (int)n;
 }
 
-/* What a read of @res bytes means for the frame that it filled. */
-static bool filled(const struct uring *u, struct frame *f, int res)
+/* Copies a frame of @len bytes to a place that was left empty. */
+static void move_frame(struct frame *to, const struct frame *from, size_t len)
 {
-	if (res <= u->kp->hdr_len) {
-		f->len = 0;
-		return false;
+	const struct iovec *in = from->iov + 1;
+	const struct iovec *out = to->iov + 1;
+	size_t in_at = 0, out_at = 0;
+
+	to->hdr = from->hdr;
+	while (len > 0) {
+		size_t n = MIN(in->iov_len - in_at, out->iov_len - out_at);
+
+		n = MIN(n, len);
+		memcpy((char *)out->iov_base + out_at, (const char *)in->iov_base + in_at, n);
+		len -= n;
+		in_at += n;
+		out_at += n;
+		if (in_at == in->iov_len) {
+			in++;
+			in_at = 0;
+		}
+		if (out_at == out->iov_len) {
+			out++;
+			out_at = 0;
+		}
 	}
-	f->len = (uint32_t)res - u->kp->hdr_len;
-	f->hdr.num_buffers = 0; /* kernels up to 6.12 leave it unwritten */
-	return true;
+}
+
+/* frames[i] was filled by a read of @res bytes; it becomes number @to of those that came. */
+static void came_in(const struct uring *u, struct frame *frames, unsigned int i, unsigned int to,
+		    int res)
+{
+	uint32_t len = (uint32_t)res - u->kp->hdr_len;
+
+	if (unlikely(i != to))
+		move_frame(&frames[to], &frames[i], len);
+	frames[to].len = len;
+	frames[to].hdr.num_buffers = 0; /* kernels up to 6.12 leave it unwritten */
 }
 
 static int receive_frames(struct io *io, struct frame *frames, unsigned int n)
 {
 	struct uring *u = container_of(io, struct uring, io);
-	unsigned int i;
-	int came = 0, error = 0, r;
+	unsigned int i, came = 0;
+	int error = 0, r;
 
 	for (i = 0; i < n && !u->dead; i++) {
 		struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
 
-		io_uring_prep_readv2(sqe, 0, frames[i].iov, frames[i].iovcnt, 0, RWF_NOWAIT);
+		io_uring_prep_readv2(sqe, 0, frames[i].iov, frames[i].iovcnt, 0, u->rw_flags);
 		prepare(sqe, i);
 	}
 	r = u->dead ? u->dead : submit(u, n);
+	if (r)
+		return r;
 	for (i = 0; i < n; i++) {
-		int res = r ? r : u->results[i];
+		int res = u->results[i];
 
-		if (filled(u, &frames[i], res))
-			came++;
+		if (res > u->kp->hdr_len)
+			came_in(u, frames, i, came++, res);
 		else if (res < 0 && res != -EAGAIN)
 			error = res;
 	}
-	return came ? came : error;
+	return came ? (int)came : error;
 }
 
 /* Kernels without RWF_NOWAIT on a TAP: one readv a frame. */
 static int receive_plainly(struct io *io, struct frame *frames, unsigned int n)
 {
 	struct uring *u = container_of(io, struct uring, io);
-	int r = kport_receive(u->kp, u->pair, frames, n);
-	unsigned int i;
 
-	for (i = r > 0 ? (unsigned int)r : 0; i < n; i++)
-		frames[i].len = 0;
-	return r;
+	return u->dead ? u->dead : kport_receive(u->kp, u->pair, frames, n);
 }
 
 static void close_uring(struct io *io)
@@ -196,7 +232,9 @@ int uring_open(struct io **out, struct kport *kp, unsigned int pair)
 		close_uring(&u->io);
 		return r;
 	}
-	u->io.ops = reads_without_waiting(u) ? &ops : &ops_without_nowait;
+	if (reads_without_waiting(u))
+		u->rw_flags = RWF_NOWAIT;
+	u->io.ops = u->rw_flags ? &ops : &ops_without_nowait;
 	*out = &u->io;
 	return 0;
 }

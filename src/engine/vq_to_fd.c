@@ -27,25 +27,21 @@ static unsigned int take(struct lane *lane, int *error)
 	return n;
 }
 
-/* What was not tried goes back into the ring, newest first. */
-static void untake(struct lane *lane, unsigned int from, unsigned int to)
-{
-	while (to > from)
-		vq_untake(lane->vq, lane->frames[--to].span);
-}
-
 int vq_to_fd_run(struct lane *lane)
 {
 	int errors[IO_BATCH];
-	unsigned int i, tried, taken;
 	uint64_t bytes = 0, frames = 0;
-	int error;
+	unsigned int taken;
+	int error, tried, i;
 
 	taken = take(lane, &error);
+	lane->blocked = false;
 	if (taken == 0)
 		return error;
 	tried = lane->io->ops->send(lane->io, lane->frames, taken, errors);
-	untake(lane, tried, taken);
+	lane->blocked = tried < (int)taken;
+	/* the next run takes and tries these again, in the same order */
+	lane_untake(lane, (unsigned int)MAX(tried, 0), taken);
 	for (i = 0; i < tried; i++) {
 		const struct frame *f = &lane->frames[i];
 
@@ -57,9 +53,9 @@ int vq_to_fd_run(struct lane *lane)
 		}
 		vq_give(lane->vq, f->span, 0, NULL);
 	}
-	vq_flush(lane->vq);
+	if (tried > 0)
+		lane_flush(lane);
 	count_add(&lane->counters.frames, frames);
 	count_add(&lane->counters.bytes, bytes);
-	count_set(&lane->counters.kicks, lane->kicks_before + lane->vq->counters.kicks);
-	return (int)tried;
+	return tried;
 }

@@ -8,6 +8,10 @@
  * D), and the kernel's fd was read until it was empty. All fds are edge-triggered: an
  * eventfd need not be read to be ready for its next event.
  *
+ * A lane whose far side is full waits for that side alone: fd_to_vq without room in
+ * the ring arms the ring, vq_to_fd whose frames the fd does not take waits for
+ * EPOLLOUT and leaves its ring unarmed, which would only say that frames are there.
+ *
  * The control thread speaks through a mailbox of one letter: it posts a request,
  * wakes the worker, and waits until it is done. The worker looks between two runs of
  * the lanes, so that a request never meets a frame half way.
@@ -75,6 +79,17 @@ static int watch(struct worker *w, int fd, enum wake wake)
 	return epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
 }
 
+/* The same fd, for frames and, while some wait to go there, for room. */
+static bool watch_room(struct worker *w, bool on)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET, .data.u32 = WAKE_FD };
+
+	if (on)
+		ev.events |= EPOLLOUT;
+	/* this looks at the fd again: room that came meanwhile ends the sleep at once */
+	return epoll_ctl(w->epoll_fd, EPOLL_CTL_MOD, w->config.kp->fds[w->config.pair], &ev) == 0;
+}
+
 static void unwatch(struct worker *w, int fd)
 {
 	epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
@@ -90,6 +105,15 @@ static void fail(struct worker *w, const struct vq *vq, int fd_error)
 		;
 }
 
+/* A run of @lane ended with @error: the ring's, or else the fd's. */
+static void fail_lane(struct worker *w, const struct lane *lane, int error)
+{
+	if (lane->vq->broken)
+		fail(w, lane->vq, 0);
+	else
+		fail(w, NULL, error);
+}
+
 static void start(struct worker *w, struct vq *receive, struct vq *transmit)
 {
 	int r;
@@ -101,7 +125,7 @@ static void start(struct worker *w, struct vq *receive, struct vq *transmit)
 	fd_to_vq_drain(&w->to_vq);
 	vq_arm(receive, false);
 	vq_arm(transmit, false);
-	vq_flush(receive); /* publishes the empty buffers */
+	lane_flush(&w->to_fd); /* publishes the empty buffers */
 	r = watch(w, receive->notified_fd, WAKE_RECEIVE);
 	if (!r)
 		r = watch(w, transmit->notified_fd, WAKE_TRANSMIT);
@@ -143,28 +167,28 @@ static bool run_lanes(struct worker *w)
 	int a = vq_to_fd_run(&w->to_fd);
 	int b = fd_to_vq_run(&w->to_vq);
 
-	if (unlikely(a < 0)) {
-		fail(w, w->to_fd.vq, 0);
-		return false;
-	}
-	if (unlikely(b < 0)) {
-		if (w->to_vq.vq->broken)
-			fail(w, w->to_vq.vq, 0);
-		else
-			fail(w, NULL, b);
-		return false;
-	}
-	return a > 0 || b > 0;
+	if (unlikely(a < 0))
+		fail_lane(w, &w->to_fd, a);
+	else if (unlikely(b < 0))
+		fail_lane(w, &w->to_vq, b);
+	else
+		return a > 0 || b > 0;
+	return false;
 }
 
 /*
  * Asks the rings to wake us; true when there is work already. The transmit ring only
- * matters when it is full: then frames may wait at the fd, whose edge has passed.
+ * matters when it is full: then frames may wait at the fd, whose edge has passed. So
+ * does the fd's room when frames wait for it.
  */
 static bool arm(struct worker *w)
 {
-	bool work = vq_arm(w->to_fd.vq, true);
+	bool work;
 
+	if (w->to_fd.blocked)
+		work = !watch_room(w, true);
+	else
+		work = vq_arm(w->to_fd.vq, true);
 	if (w->to_vq.starved)
 		work |= vq_arm(w->to_vq.vq, true);
 	return work;
@@ -172,6 +196,8 @@ static bool arm(struct worker *w)
 
 static void disarm(struct worker *w)
 {
+	if (w->to_fd.blocked)
+		watch_room(w, false);
 	vq_arm(w->to_fd.vq, false);
 	vq_arm(w->to_vq.vq, false);
 }
@@ -181,7 +207,6 @@ static void sleep_until_woken(struct worker *w)
 	struct epoll_event events[4];
 	int n, i;
 
-	count_add(&w->sleeps, 1);
 	n = epoll_wait(w->epoll_fd, events, ARRAY_SIZE(events), -1);
 	for (i = 0; i < n; i++) {
 		if (events[i].data.u32 == WAKE_RECEIVE)
@@ -203,6 +228,7 @@ static uint64_t idle(struct worker *w, uint64_t since)
 		return since;
 	}
 	if (!arm(w)) {
+		count_add(&w->sleeps, 1);
 		sleep_until_woken(w);
 		since = 0;
 	}

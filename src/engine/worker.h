@@ -40,8 +40,8 @@ void worker_start(struct worker *w, struct vq *receive, struct vq *transmit);
 void worker_stop(struct worker *w);
 
 /*
- * Readable when the worker gave up on a ring or on the fd; worker_failure then
- * says which, until the next start. It waits for worker_stop.
+ * Readable when the worker gave up on a ring or on the fd; worker_take_failure then
+ * says which, once, and worker_stop forgets it. It waits for worker_stop.
  */
 int worker_event_fd(const struct worker *w);
 
@@ -55,7 +55,7 @@ struct worker_failure worker_take_failure(struct worker *w);
 struct worker_counters {
 	const struct lane_counters *to_fd; /* backend → kernel */
 	const struct lane_counters *to_vq; /* kernel → backend */
-	const uint64_t *sleeps;
+	const uint64_t *sleeps; /* while it ran; a stopped worker sleeps uncounted */
 };
 struct worker_counters worker_counters(const struct worker *w);
 

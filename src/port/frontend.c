@@ -375,7 +375,7 @@ static void broken(struct vport *vp, const struct vq *vq)
 
 	if (fe->state != FRONTEND_UP)
 		return;
-	log_warning(fe->config.tag, "%cxq%u: the backend broke the rules: %s %u; disconnecting",
+	log_warning(fe->config.tag, "%cxq%u: the backend broke the rules: %s (%u); disconnecting",
 		    vq->direction == VQ_CONTENT ? 'r' : 't', vq->index / 2u, vq->why,
 		    vq->why_value);
 	disconnect(fe);

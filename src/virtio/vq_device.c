@@ -42,6 +42,7 @@ struct vq_device {
 	uint16_t used_idx;   /* next used entry to write */
 	uint16_t used_flushed;
 	uint16_t taken;
+	bool withheld; /* SPACE: what is available is not enough for a frame */
 
 	struct chain *chains; /* [num], by head */
 };
@@ -85,9 +86,9 @@ static void *translate_user(const struct vq_device_memory *m, uint64_t addr, uin
 		const struct vq_device_region *r = &m->regions[i];
 		uint64_t offset = addr - r->userspace_addr;
 
-		if (addr % align == 0 && addr >= r->userspace_addr && offset < r->size &&
-		    len <= r->size - offset)
-			return r->base + offset;
+		/* aligned here, that is: the driver says where its regions start */
+		if (addr >= r->userspace_addr && offset < r->size && len <= r->size - offset)
+			return (uintptr_t)(r->base + offset) % align ? NULL : r->base + offset;
 	}
 	return NULL;
 }
@@ -115,21 +116,26 @@ static int add_descriptor(struct vq_device *d, struct frame *f, uint16_t id, uin
 	uint8_t *p;
 
 	if (unlikely(flags & VRING_DESC_F_INDIRECT))
-		return broken(d, -EPROTO, "indirect descriptor that was not negotiated:", id);
+		return broken(d, -EPROTO, "indirect descriptor that was not negotiated", id);
 	if (unlikely(write != (d->vq.direction == VQ_SPACE)))
-		return broken(d, -EPROTO, "descriptor of the wrong direction:", id);
+		return broken(d, -EPROTO, "descriptor of the wrong direction", id);
 	p = translate_guest(d->memory, addr, len);
 	if (unlikely(!p || len == 0))
-		return broken(d, -EFAULT, "descriptor outside the shared memory:", id);
+		return broken(d, -EFAULT, "descriptor outside the shared memory", id);
 	if (skip) {
 		if (unlikely(len < skip))
-			return broken(d, -EPROTO, "descriptor too short for the header:", id);
+			return broken(d, -EPROTO, "descriptor too short for the header", id);
 		chain->hdr = p;
+	}
+	if (unlikely(len - skip > FRAME_LEN_MAX - f->len)) {
+		if (!write)
+			return broken(d, -EPROTO, "frame longer than any may be, in chain", id);
+		len = skip + FRAME_LEN_MAX - f->len; /* no frame needs more room */
 	}
 	chain->capacity += len;
 	if (len > skip) {
 		if (unlikely(f->iovcnt == f->iovmax))
-			return broken(d, -E2BIG, "frame scattered over too many descriptors:", id);
+			return broken(d, -E2BIG, "frame scattered over too many descriptors", id);
 		f->iov[f->iovcnt].iov_base = p + skip;
 		f->iov[f->iovcnt].iov_len = len - skip;
 		f->iovcnt++;
@@ -138,7 +144,7 @@ static int add_descriptor(struct vq_device *d, struct frame *f, uint16_t id, uin
 	if (!(flags & VRING_DESC_F_NEXT))
 		return -1;
 	if (unlikely(next >= d->ring.vr.num))
-		return broken(d, -EPROTO, "descriptor out of range:", next);
+		return broken(d, -EPROTO, "descriptor out of range", next);
 	return next;
 }
 
@@ -153,10 +159,10 @@ static int take_chain(struct vq_device *d, struct frame *f, uint16_t *last)
 	int id = head;
 
 	if (unlikely(head >= d->ring.vr.num))
-		return broken(d, -EPROTO, "available head out of range:", head);
+		return broken(d, -EPROTO, "available head out of range", head);
 	chain = &d->chains[head];
 	if (unlikely(chain->taken))
-		return broken(d, -EPROTO, "available head offered twice:", head);
+		return broken(d, -EPROTO, "available head offered twice", head);
 	*chain = (struct chain){ 0 };
 	for (steps = 0; id >= 0; steps++, skip = 0) {
 		if (unlikely(steps == d->ring.vr.num))
@@ -212,6 +218,7 @@ static void untake(struct vq *vq, struct span span)
 		d->chains[head].taken = false;
 	d->avail_idx = (uint16_t)(d->avail_idx - span.count);
 	d->taken = (uint16_t)(d->taken - span.count);
+	d->withheld = false;
 }
 
 static int take_content(struct vq *vq, uint32_t min_bytes __attribute__((unused)), struct frame *f)
@@ -229,8 +236,7 @@ static int take_content(struct vq *vq, uint32_t min_bytes __attribute__((unused)
 	memcpy(&f->hdr, d->chains[f->span.first].hdr, d->ring.hdr_len);
 	f->hdr.num_buffers = 0;
 	swap_hdr(d, &f->hdr);
-	why = f->len > FRAME_LEN_MAX ? "frame longer than any may be:" :
-				       vnet_hdr_check(&d->rules, &f->hdr, f->len);
+	why = vnet_hdr_check(&d->rules, &f->hdr, f->len);
 	if (unlikely(why)) {
 		untake(vq, f->span);
 		return broken(d, -EPROTO, why, f->len);
@@ -238,25 +244,34 @@ static int take_content(struct vq *vq, uint32_t min_bytes __attribute__((unused)
 	return 1;
 }
 
+/* Adds one more chain to a frame that is short of room: 1, 0 when there is none, -errno. */
+static int gather(struct vq_device *d, struct frame *f, uint16_t *last)
+{
+	int r = d->vq.broken ? d->vq.broken : available(d);
+
+	if (unlikely(f->span.count && !d->mergeable))
+		return broken(d, -EMSGSIZE, "receive buffer too small, of bytes", f->len);
+	if (r <= 0)
+		return r;
+	return take_chain(d, f, last) ? d->vq.broken : 1;
+}
+
 static int take_space(struct vq *vq, uint32_t min_bytes, struct frame *f)
 {
 	struct vq_device *d = to_device(vq);
 	uint16_t last = 0;
+	int r;
 
+	if (min_bytes > FRAME_LEN_MAX)
+		return vq->broken;
 	start_frame(f);
 	do {
-		int r = vq->broken ? vq->broken : available(d);
-
-		if (r > 0 && f->span.count && !d->mergeable)
-			r = broken(d, -EMSGSIZE, "receive buffer too small, of bytes", f->len);
-		if (r > 0)
-			r = take_chain(d, f, &last) ? vq->broken : 1;
-		if (r <= 0) {
-			untake(vq, f->span);
-			return r;
-		}
-	} while (f->len < min_bytes);
-	return 1;
+		r = gather(d, f, &last);
+	} while (r > 0 && f->len < min_bytes);
+	if (r <= 0)
+		untake(vq, f->span);
+	d->withheld = r == 0;
+	return r;
 }
 
 static void push_used(struct vq_device *d, uint16_t head, uint32_t len)
@@ -355,6 +370,8 @@ static bool arm(struct vq *vq, bool on)
 	else
 		store_once16(&r->vr.used->flags, 0);
 	full_barrier(); /* C */
+	if (d->avail_idx != d->avail_seen && !d->withheld)
+		return true;
 	return ring16(r, load_once16(&r->vr.avail->idx)) != d->avail_seen;
 }
 

@@ -102,20 +102,25 @@ static int look_at_used(struct vq_driver *d)
 	return 0;
 }
 
-/* The token of the used entry @n places ahead, its length in *@len; or -errno. */
-static int used_token(struct vq_driver *d, uint16_t n, uint32_t *len)
-{
-	const struct vring_used_elem *e =
-		&d->ring.vr.used->ring[(uint16_t)(d->used_idx + n) & d->ring.mask];
-	uint32_t id = ring32(&d->ring, load_once32(&e->id));
-	uint32_t token = id / d->per_token;
+/* A used entry as it was when it was read, once, and checked. */
+struct used_entry {
+	uint16_t token;
+	uint32_t len; /* bytes written, by the peer's account */
+};
 
-	*len = ring32(&d->ring, load_once32(&e->len));
-	if (unlikely(token >= d->tokens || id % d->per_token))
-		return broken(d, -EPROTO, "used id out of range:", id);
-	if (unlikely(d->state[token] != TOKEN_AVAIL))
-		return broken(d, -EPROTO, "used id that the peer did not hold:", id);
-	return (int)token;
+/* Reads the next used entry; 0 or -errno. */
+static int read_used(struct vq_driver *d, struct used_entry *u)
+{
+	const struct vring_used_elem *e = &d->ring.vr.used->ring[d->used_idx & d->ring.mask];
+	uint32_t id = ring32(&d->ring, load_once32(&e->id));
+
+	if (unlikely(id / d->per_token >= d->tokens || id % d->per_token))
+		return broken(d, -EPROTO, "used id out of range", id);
+	u->token = (uint16_t)(id / d->per_token);
+	u->len = ring32(&d->ring, load_once32(&e->len));
+	if (unlikely(d->state[u->token] != TOKEN_AVAIL))
+		return broken(d, -EPROTO, "used id that the peer did not hold", id);
+	return 0;
 }
 
 static void consume(struct vq_driver *d, uint16_t token, enum token_state state)
@@ -155,58 +160,62 @@ static void copy_hdr_in(const struct vq_driver *d, const uint8_t *from,
 static int add_iov(struct vq_driver *d, struct frame *f, uint8_t *base, uint32_t len)
 {
 	if (unlikely(f->iovcnt == f->iovmax))
-		return broken(d, -EPROTO, "frame scattered over too many buffers:", f->span.count);
-	f->iov[f->iovcnt].iov_base = base;
-	f->iov[f->iovcnt].iov_len = len;
-	f->iovcnt++;
+		return broken(d, -EPROTO, "frame scattered over too many buffers", f->span.count);
+	f->iov[f->iovcnt++] = (struct iovec){ .iov_base = base, .iov_len = len };
 	f->len += len;
 	if (unlikely(f->len > FRAME_LEN_MAX))
-		return broken(d, -EPROTO, "frame longer than any may be:", f->len);
+		return broken(d, -EPROTO, "frame longer than any may be", f->len);
 	return 0;
 }
 
-/* Adds the next used buffer, whose first @skip bytes are header, to the frame. */
-static int take_buffer(struct vq_driver *d, struct frame *f, uint32_t skip, uint16_t *last)
+/* Reads the next used entry, of a buffer with at least @min bytes in it; 0 or -errno. */
+static int read_filled(struct vq_driver *d, uint32_t min, struct used_entry *u)
 {
-	uint32_t len;
-	int token = used_token(d, 0, &len);
-
-	if (unlikely(token < 0))
-		return token;
-	if (unlikely(len > d->buf_size))
-		return broken(d, -EPROTO, "used length beyond the buffer:", len);
-	if (unlikely(len < skip || len == 0))
-		return broken(d, -EPROTO, "used length too short:", len);
-	consume(d, (uint16_t)token, TOKEN_TAKEN);
-	d->taken++;
-	if (f->span.count++)
-		d->next[*last] = (uint16_t)token;
-	else
-		f->span.first = (uint16_t)token;
-	*last = (uint16_t)token;
-	return len > skip ? add_iov(d, f, token_buffer(d, (uint16_t)token) + skip, len - skip) : 0;
+	if (unlikely(read_used(d, u)))
+		return d->vq.broken;
+	if (unlikely(u->len > d->buf_size))
+		return broken(d, -EPROTO, "used length beyond the buffer", u->len);
+	if (unlikely(u->len < min))
+		return broken(d, -EPROTO, "used length too short", u->len);
+	return 0;
 }
 
-/* How many buffers the next frame spans: 0 while they are not all there, or -errno. */
-static int group_size(struct vq_driver *d, struct virtio_net_hdr_v1 *hdr)
+/* Adds the next used buffer to the frame; the first one begins with the header. */
+static int take_buffer(struct vq_driver *d, struct frame *f, const struct used_entry *u,
+		       uint16_t *last)
 {
-	uint16_t there = (uint16_t)(d->used_seen - d->used_idx);
-	uint32_t len, n;
-	int token = used_token(d, 0, &len);
+	uint32_t skip = f->span.count ? 0 : d->ring.hdr_len;
 
-	if (unlikely(token < 0))
-		return token;
-	copy_hdr_in(d, token_buffer(d, (uint16_t)token), hdr);
+	consume(d, u->token, TOKEN_TAKEN);
+	d->taken++;
+	if (f->span.count++)
+		d->next[*last] = u->token;
+	else
+		f->span.first = u->token;
+	*last = u->token;
+	return u->len > skip ? add_iov(d, f, token_buffer(d, u->token) + skip, u->len - skip) : 0;
+}
+
+/* How many buffers the frame that begins with @u spans; 0: not all are there yet. */
+static int group_size(struct vq_driver *d, const struct used_entry *u,
+		      struct virtio_net_hdr_v1 *hdr)
+{
+	uint16_t n;
+
+	copy_hdr_in(d, token_buffer(d, u->token), hdr);
 	if (!d->mergeable)
 		return 1;
 	n = le16toh(hdr->num_buffers);
-	if (unlikely(n == 0 || n > (uint32_t)d->outstanding))
-		return broken(d, -EPROTO, "header with a wrong number of buffers:", n);
-	return n <= there ? (int)n : 0;
+	if (unlikely(n == 0 || n > d->outstanding))
+		return broken(d, -EPROTO, "header with a wrong number of buffers", n);
+	/* the rest may have come since the last look */
+	if (n > (uint16_t)(d->used_seen - d->used_idx) && look_at_used(d))
+		return d->vq.broken;
+	return n <= (uint16_t)(d->used_seen - d->used_idx) ? n : 0;
 }
 
-/* Takes the @n used buffers of one frame, its header copied already. */
-static int take_group(struct vq_driver *d, struct frame *f, int n)
+/* Takes the @n used buffers of one frame, from @u on, its header copied already. */
+static int take_group(struct vq_driver *d, struct frame *f, struct used_entry *u, int n)
 {
 	const char *why;
 	uint16_t last = 0;
@@ -216,7 +225,7 @@ static int take_group(struct vq_driver *d, struct frame *f, int n)
 	f->len = 0;
 	f->span.count = 0;
 	for (i = 0; i < n; i++)
-		if (take_buffer(d, f, i ? 0 : d->ring.hdr_len, &last))
+		if ((i && read_filled(d, 1, u)) || take_buffer(d, f, u, &last))
 			return d->vq.broken;
 	why = vnet_hdr_check(&d->rules, &f->hdr, f->len);
 	if (unlikely(why))
@@ -227,21 +236,24 @@ static int take_group(struct vq_driver *d, struct frame *f, int n)
 static int take_content(struct vq *vq, uint32_t min_bytes __attribute__((unused)), struct frame *f)
 {
 	struct vq_driver *d = to_driver(vq);
+	struct used_entry u;
 	int n;
 
 	if (unlikely(vq->broken))
 		return vq->broken;
-	if (d->used_idx == d->used_seen || d->withheld) {
+	if (d->used_idx == d->used_seen) {
 		if (look_at_used(d))
 			return vq->broken;
 		if (d->used_idx == d->used_seen)
 			return 0;
 	}
-	n = group_size(d, &f->hdr);
+	if (read_filled(d, d->ring.hdr_len, &u))
+		return vq->broken;
+	n = group_size(d, &u, &f->hdr);
 	d->withheld = n == 0;
 	if (n <= 0)
 		return n;
-	n = take_group(d, f, n);
+	n = take_group(d, f, &u, n);
 	if (unlikely(n < 0)) /* nobody will give the broken frame back */
 		d->taken = (uint16_t)(d->taken - f->span.count);
 	return n;
@@ -259,6 +271,7 @@ static void untake_content(struct vq *vq, struct span span)
 	d->used_idx = (uint16_t)(d->used_idx - span.count);
 	d->outstanding = (uint16_t)(d->outstanding + span.count);
 	d->taken = (uint16_t)(d->taken - span.count);
+	d->withheld = false; /* what is next now was complete */
 }
 
 static void give_content(struct vq *vq, struct span span,
@@ -305,23 +318,23 @@ static void reclaim(struct vq_driver *d)
 	if (look_at_used(d))
 		return;
 	while (d->used_idx != d->used_seen) {
-		uint32_t len;
-		int token = used_token(d, 0, &len);
+		struct used_entry u;
 
-		if (unlikely(token < 0))
+		if (unlikely(read_used(d, &u)))
 			return;
-		consume(d, (uint16_t)token, TOKEN_FREE);
-		d->free[d->nfree++] = (uint16_t)token;
+		consume(d, u.token, TOKEN_FREE);
+		d->free[d->nfree++] = u.token;
 	}
 }
 
 static int take_space(struct vq *vq, uint32_t min_bytes, struct frame *f)
 {
 	struct vq_driver *d = to_driver(vq);
-	uint32_t room = d->buf_size - d->ring.hdr_len;
+	uint32_t room = MIN(d->buf_size - d->ring.hdr_len, FRAME_LEN_MAX);
 	uint16_t token;
 
-	if (!d->reclaimed)
+	/* a full ring is looked at each time: no flush follows a take that found nothing */
+	if (!vq->broken && (!d->reclaimed || d->nfree == 0))
 		reclaim(d);
 	if (unlikely(vq->broken))
 		return vq->broken;
@@ -331,7 +344,7 @@ static int take_space(struct vq *vq, uint32_t min_bytes, struct frame *f)
 	d->state[token] = TOKEN_TAKEN;
 	d->taken++;
 	f->span = (struct span){ .first = token, .count = 1 };
-	f->len = MIN(room, FRAME_LEN_MAX);
+	f->len = room;
 	f->iovcnt = 2;
 	f->iov[1].iov_base = token_buffer(d, token) + d->ring.hdr_len;
 	f->iov[1].iov_len = f->len;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # some of this is for those who source it
 # What the tests in namespaces share. A test sources it first; when the test ends,
 # however it ends, its processes, namespaces and files are gone.
 #

@@ -43,7 +43,7 @@ lengths="60 60t 61 64 64t 65 127 128 256 511 512 513 1000 1000t 1513 1514 1514t 
 frames "$NS_A" "$NS_B" vnet0 $lengths
 # shellcheck disable=SC2086
 frames "$NS_B" "$NS_A" vnet0 $lengths
-ping_ok "$NS_A" 10.0.0.2 -M do -s 8972 || fail "ping of 9014 bytes"
+ping_ok "$NS_A" 10.0.0.2 -M "do" -s 8972 || fail "ping of 9014 bytes"
 
 transfer "$NS_A" "$NS_B" fd00::2 50
 for x in "$NS_A" "$NS_B"; do ip -n "$x" link set vnet0 mtu 1500; done

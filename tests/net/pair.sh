@@ -20,9 +20,10 @@ pair_start() {
   address "$NS_B" vnet0 10.0.0.2/24 fd00::2/64
 }
 
+# pair_wait up|down [SECONDS]
 pair_wait() {
-  wait_carrier "$NS_A" vnet0 "$1"
-  wait_carrier "$NS_B" vnet0 "$1"
+  wait_carrier "$NS_A" vnet0 "$1" "${2:-10}"
+  wait_carrier "$NS_B" vnet0 "$1" "${2:-10}"
 }
 
 # The test peer as a cross-connect of both sockets; more arguments are its own.

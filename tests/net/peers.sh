@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # some of this is for those who source it
 # The real backends: dpdk-testpmd with net_vhost, and OVS-DPDK with a database of its own.
 # Source lib.sh first.
 
@@ -88,7 +88,7 @@ ovs_start() {
   ovs --no-wait init
   ovs --no-wait set Open_vSwitch . other_config:dpdk-init=true \
     other_config:dpdk-extra="--no-pci --in-memory --file-prefix=vuo$$" \
-    other_config:dpdk-socket-mem=512 other_config:pmd-cpu-mask=1 \
+    other_config:dpdk-socket-mem=512 other_config:pmd-cpu-mask="$(printf %x $((1 << ($(nproc) - 1))))" \
     other_config:dpdk-lcore-mask=1
   ovs_daemon
 }

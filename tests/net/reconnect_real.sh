@@ -29,7 +29,7 @@ life() {
   first=
   for ((i = 0; i <= restarts; i++)); do
     $2
-    pair_wait up
+    pair_wait up 40
     wait_until 10 ping_ok "$NS_A" 10.0.0.2 || fail "$1: no ping after restart $i"
     if [ -z "$first" ]; then
       sleep 0.5

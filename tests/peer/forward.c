@@ -249,6 +249,7 @@ static unsigned int generate(struct device *d, struct vq *out, const struct peer
 
 unsigned int forward_run(struct device *devices, unsigned int n, const struct peer_config *c)
 {
+	bool passes = c->mode == MODE_CROSS || c->mode == MODE_REFLECT;
 	unsigned int i, pair, moved = 0;
 
 	for (i = 0; i < n; i++) {
@@ -257,14 +258,12 @@ unsigned int forward_run(struct device *devices, unsigned int n, const struct pe
 
 		for (pair = 0; pair < c->pairs; pair++) {
 			struct vq *in = device_ring(from, 2 * pair + 1);
-			struct vq *out = device_ring(to, 2 * pair);
+			struct vq *out = passes ? device_ring(to, 2 * pair) : NULL;
 
 			if (c->mode == MODE_GENERATE && device_ring(from, 2 * pair))
 				moved += generate(from, device_ring(from, 2 * pair), c);
 			if (in)
-				moved += forward_ring(from, in, to,
-						      c->mode == MODE_CROSS || c->mode == MODE_REFLECT ?
-							      out : NULL, c);
+				moved += forward_ring(from, in, to, out, c);
 		}
 	}
 	return moved;

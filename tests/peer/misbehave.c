@@ -307,7 +307,9 @@ enum lie_step misbehave_before(struct device *d, uint32_t request)
 	}
 	if (!lie || request != d->config->lie.arg)
 		return LIE_NONE;
-	return lie->kind == LIE_HANG_AT ? LIE_HANG : lie->kind == LIE_CLOSE_AT ? LIE_CLOSE : LIE_NONE;
+	if (lie->kind == LIE_HANG_AT)
+		return LIE_HANG;
+	return lie->kind == LIE_CLOSE_AT ? LIE_CLOSE : LIE_NONE;
 }
 
 uint64_t misbehave_queue_num(const struct device *d, uint64_t truth)
