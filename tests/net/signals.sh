@@ -24,6 +24,9 @@ kill -USR1 "${PID[va]}"
 wait_until 2 grep -q 'tx: drops: overflow' "$TMP/va.log" || fail "SIGUSR1 logged no counters"
 grep -qE 'rxq0: frames [1-9][0-9]* bytes [1-9][0-9]* kicks [0-9]+ calls [0-9]+ sleeps [1-9][0-9]* drops: refused 0' \
   "$TMP/va.log" || fail "wrong counters: $(grep rxq0 "$TMP/va.log")"
+while read -r name; do
+  grep -E 'rxq0:|txq0:|tx:' "$TMP/va.log" | grep -qw "$name" || fail "the manual's counter $name is not in the log"
+done < <(sed -n '/BEGIN COUNTERS/,/END COUNTERS/s/^\.It Cm //p' "${top_srcdir:-$LIB_DIR/../..}/man/vubridge.8")
 grep -q "$SOCK_A" "$TMP/va.log" || fail "the log does not name the socket"
 ended_with va TERM 0
 no_iface vnet0
