@@ -241,12 +241,10 @@ static int take_content(struct vq *vq, uint32_t min_bytes __attribute__((unused)
 
 	if (unlikely(vq->broken))
 		return vq->broken;
-	if (d->used_idx == d->used_seen) {
-		if (look_at_used(d))
-			return vq->broken;
-		if (d->used_idx == d->used_seen)
-			return 0;
-	}
+	if (d->used_idx == d->used_seen && look_at_used(d))
+		return vq->broken;
+	if (d->used_idx == d->used_seen)
+		return 0;
 	if (read_filled(d, d->ring.hdr_len, &u))
 		return vq->broken;
 	n = group_size(d, &u, &f->hdr);

@@ -95,6 +95,21 @@ static void test_group_is_withheld_until_complete(void **state)
 	assert_int_equal(vq_quiesce(rig->vq), 0);
 }
 
+/* A group whose rest came while frames of an earlier look were being taken. */
+static void test_group_completed_since_the_last_look(void **state)
+{
+	struct ring_rig *rig = receive_queue(state, 8, MRG);
+
+	assert_true(ring_rig_fill(rig, 1, 60, 1) >= 0);
+	assert_true(ring_rig_fill(rig, 2, BUFFER - 12, 2) >= 0);
+	ring_rig_publish(rig);
+	assert_int_equal(ring_rig_take(rig, 0, 0), 1);
+	assert_true(ring_rig_fill_more(rig, 50, 3) >= 0);
+	ring_rig_publish(rig);
+	assert_int_equal(ring_rig_take(rig, 1, 0), 1);
+	assert_int_equal(rig->frames[1].len, BUFFER - 12 + 50);
+}
+
 /* A complete frame that comes back in front of an incomplete one is work. */
 static void test_arm_sees_what_was_untaken_before_a_withheld_group(void **state)
 {
@@ -422,6 +437,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_group_is_withheld_until_complete),
+		T(test_group_completed_since_the_last_look),
 		T(test_arm_sees_what_was_untaken_before_a_withheld_group),
 		T(test_untake_newest_first),
 		T(test_gives_in_any_order),
