@@ -98,8 +98,11 @@ grep -q -- --queue-size help || fail "--help does not name --queue-size"
 "$VUBRIDGE" --version | grep -qE '^vubridge [0-9]' || fail "--version"
 
 # a socket of another type, a dead one: one line, and it is tried again
-python3 -c 'import socket, sys
-socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).bind(sys.argv[1])' "$TMP/dgram"
+start holds-dgram python3 -c 'import socket, sys, time
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+time.sleep(60)' "$TMP/dgram"
+wait_until 5 test -S "$TMP/dgram" || fail "no datagram socket"
 start_vubridge dgram "$NS_A" --path "$TMP/dgram" --iface v1
 sleep 1
 [ "$(wc -l <"$TMP/dgram.log")" = 1 ] || fail "a datagram socket: $(cat "$TMP/dgram.log")"

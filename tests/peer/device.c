@@ -28,7 +28,8 @@ bool device_has(const struct device *d, enum vhost_user_protocol_feature bit)
 
 struct vq *device_ring(const struct device *d, unsigned int index)
 {
-	return index < 2 * PEER_MAX_PAIRS ? d->rings[index].vq : NULL;
+	/* after a lie the rings are left as they are, for the driver to find */
+	return index < 2 * PEER_MAX_PAIRS && !d->lied ? d->rings[index].vq : NULL;
 }
 
 /* ---- rings ---- */
