@@ -10,13 +10,15 @@
  * All carry RWF_NOWAIT: without it a read of an empty TAP, or a write to a full one,
  * would stay armed, O_NONBLOCK or not, and the submission would wait for it. Kernels
  * whose TAP does not know it (before 6.4 or so) are read by plain readv through the
- * port, which is found out when the ring is opened; there a write never waits.
+ * port, which is found out when the ring is opened. There a write that stays armed is
+ * cancelled, which is as good as EAGAIN.
  *
  * A batch does not end at its first EAGAIN, as a loop of readv would: a frame may come,
  * or room may, while the rest is under way. A gap among the reads is closed by copying.
  * A frame refused before one that went counts as lost: it cannot go behind it.
  */
 #include <errno.h>
+#include <limits.h>
 #include <liburing.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -41,29 +43,70 @@ static void prepare(struct io_uring_sqe *sqe, unsigned int i)
 	sqe->flags |= IOSQE_FIXED_FILE;
 }
 
-/* Submits @n prepared entries and collects all their results. */
-static int submit(struct uring *u, unsigned int n)
+/* The result of an entry that the kernel still has. */
+#define PENDING INT_MIN
+
+/* Submits what is prepared and collects results until @n have come in all. */
+static int collect(struct uring *u, unsigned int n)
 {
 	unsigned int reaped = 0;
 	int r;
 
-	while (reaped < n) {
+	do {
 		struct io_uring_cqe *cqe;
 		unsigned int head, seen = 0;
 
-		r = io_uring_submit_and_wait(&u->ring, n - reaped);
+		r = io_uring_submit_and_wait(&u->ring, n > reaped ? n - reaped : 0);
 		if (r < 0 && r != -EINTR && r != -EAGAIN && r != -EBUSY) {
 			u->dead = r;
 			return r;
 		}
 		io_uring_for_each_cqe(&u->ring, head, cqe) {
-			u->results[cqe->user_data] = cqe->res;
+			if (cqe->user_data < IO_BATCH)
+				u->results[cqe->user_data] = cqe->res;
 			seen++;
 		}
 		io_uring_cq_advance(&u->ring, seen);
 		reaped += seen;
-	}
+	} while (reaped < n || io_uring_sq_ready(&u->ring));
 	return 0;
+}
+
+/* Cancels those of @n entries that the kernel still has, and collects them. */
+static int cancel_pending(struct uring *u, unsigned int n)
+{
+	unsigned int i, pending = 0;
+	int r;
+
+	for (i = 0; i < n; i++) {
+		struct io_uring_sqe *sqe;
+
+		if (likely(u->results[i] != PENDING))
+			continue;
+		sqe = io_uring_get_sqe(&u->ring);
+		io_uring_prep_cancel64(sqe, i, 0);
+		io_uring_sqe_set_data64(sqe, IO_BATCH);
+		pending++;
+	}
+	r = pending ? collect(u, 2 * pending) : 0; /* each with its cancellation */
+	for (i = 0; i < n; i++)
+		if (u->results[i] == -ECANCELED)
+			u->results[i] = -EAGAIN;
+	return r;
+}
+
+/* Submits @n prepared entries and collects all their results. */
+static int submit(struct uring *u, unsigned int n)
+{
+	unsigned int i;
+	int r;
+
+	if (likely(u->rw_flags & RWF_NOWAIT))
+		return collect(u, n);
+	for (i = 0; i < n; i++)
+		u->results[i] = PENDING;
+	r = collect(u, 0);
+	return r ? r : cancel_pending(u, n);
 }
 
 static int send_frames(struct io *io, struct frame *frames, unsigned int n, int *errors)

@@ -103,11 +103,14 @@ static const struct kport_ops port_ops = {
 
 void fake_kport_open(struct fake_kport *p)
 {
-	int fds[2];
+	int size = 1 << 20; /* or what the kernel allows */
+	int i, fds[2];
 
 	memset(p, 0, sizeof(*p));
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds),
 			 0);
+	for (i = 0; i < 2; i++)
+		setsockopt(fds[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	p->fd = fds[0];
 	p->outside = fds[1];
 	p->kport.ops = &port_ops;
@@ -172,11 +175,22 @@ static void violated(struct fake_vq *q, const char *what)
 		q->violation = what;
 }
 
+/* All but the last piece have one byte. */
+static void point_at(struct frame *f, uint8_t *data, unsigned int pieces)
+{
+	unsigned int n = MIN(pieces, f->len);
+	unsigned int i;
+
+	for (i = 1; i < n; i++)
+		f->iov[i] = (struct iovec){ data++, 1 };
+	f->iov[n] = (struct iovec){ data, f->len - (n - 1) };
+	f->iovcnt = (uint16_t)(n + 1);
+}
+
 static int fake_take(struct vq *vq, uint32_t min_bytes, struct frame *f)
 {
 	struct fake_vq *q = fake(vq);
 	struct fake_token *t = &q->tokens[q->next];
-	uint32_t first = 1 + q->next % 13;
 
 	if (q->next == q->breaks_at)
 		vq->broken = -EPROTO;
@@ -190,9 +204,7 @@ static int fake_take(struct vq *vq, uint32_t min_bytes, struct frame *f)
 		f->hdr = t->hdr;
 	f->len = vq->direction == VQ_SPACE ? min_bytes : t->len;
 	f->span = (struct span){ .first = (uint16_t)q->next, .count = 1 };
-	f->iov[1] = (struct iovec){ t->data, first };
-	f->iov[2] = (struct iovec){ t->data + first, f->len - first };
-	f->iovcnt = 3;
+	point_at(f, t->data, q->pieces);
 	t->taken = true;
 	q->next++;
 	return 1;
@@ -270,6 +282,7 @@ void fake_vq_open(struct fake_vq *q, enum vq_direction direction, unsigned int r
 	q->vq.notify_fd = q->vq.notified_fd = -1;
 	q->ready = ready;
 	q->breaks_at = UINT32_MAX;
+	q->pieces = 1;
 	q->memory = calloc(FAKE_TOKENS, FRAME_LEN_MAX);
 	assert_non_null(q->memory);
 	for (i = 0; i < FAKE_TOKENS; i++) {

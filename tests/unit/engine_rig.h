@@ -59,6 +59,7 @@ struct fake_vq {
 	unsigned int ready;	/* tokens [0, ready) may be taken */
 	unsigned int next;	/* the next one */
 	unsigned int breaks_at; /* taking this one finds the ring broken */
+	unsigned int pieces;	/* that each frame lies in, 1 unless changed */
 	unsigned int untaken;	/* how often */
 	unsigned int flushes;
 	unsigned int ngiven;
@@ -69,7 +70,7 @@ struct fake_vq {
 	uint8_t *memory;
 };
 
-/* VQ_CONTENT: token i holds frame i. Each token and room lies in two pieces of its own sizes. */
+/* VQ_CONTENT: token i holds frame i. */
 void fake_vq_open(struct fake_vq *q, enum vq_direction direction, unsigned int ready);
 void fake_vq_close(struct fake_vq *q); /* safe to repeat */
 

@@ -134,6 +134,30 @@ static void to_fd_in_order(void **state)
 	assert_drops(b, LANE_DROP_OTHER, 0);
 }
 
+/* Frames in many pieces fill the lane's iovecs before its frames. */
+static void to_fd_pieces(void **state)
+{
+	static const struct {
+		unsigned int pieces;
+		int batch;
+	} cases[] = { { 2, 43 }, { 3, 33 }, { 63, 20 } };
+	size_t i;
+	int r, moved;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct bench *b = begin(state, VQ_CONTENT, 100);
+
+		b->q.pieces = cases[i].pieces;
+		for (moved = 0; (r = vq_to_fd_run(&b->lane)) > 0; moved += r)
+			assert_in_range(r, 1, cases[i].batch);
+		assert_int_equal(r, 0);
+		assert_int_equal(moved, 100);
+		assert_outside_got(b, 0, 100);
+		assert_sound(b);
+		fake_vq_close(&b->q);
+	}
+}
+
 static void to_fd_nothing(void **state)
 {
 	struct bench *b = begin(state, VQ_CONTENT, 0);
@@ -287,6 +311,21 @@ static void to_vq_in_order(void **state)
 	assert_int_equal(b->lane.counters.frames, 150);
 	assert_int_equal(b->lane.counters.bytes, bytes_of(0, 150));
 	assert_int_equal(b->q.flushes, kicks + 1);
+	assert_sound(b);
+}
+
+static void to_vq_pieces(void **state)
+{
+	struct bench *b = begin(state, VQ_SPACE, FAKE_TOKENS);
+	int r, moved;
+
+	b->q.pieces = FRAME_IOV_MAX - 1;
+	put(b, 0, 100);
+	for (moved = 0; (r = fd_to_vq_run(&b->lane)) > 0; moved += r)
+		assert_in_range(r, 1, 3);
+	assert_int_equal(r, 0);
+	assert_int_equal(moved, 100);
+	assert_ring_got(b, 0, 0, 100);
 	assert_sound(b);
 }
 
@@ -571,7 +610,8 @@ int main(void)
 		PLAIN(drain_large_ring),   PLAIN(drain_nothing),
 		PLAIN(drain_without_room), PLAIN(counters_go_on),
 		PLAIN(start_forgets),	   PLAIN(io_dies),
-		PLAIN(drain_ends),
+		PLAIN(drain_ends),	   PLAIN(to_fd_pieces),
+		PLAIN(to_vq_pieces),
 	};
 	static const struct CMUnitTest uring[] = {
 		URING(to_fd_in_order),	   URING(to_fd_nothing),
@@ -581,6 +621,7 @@ int main(void)
 		URING(to_vq_broken),	   URING(drain_small_ring),
 		URING(drain_large_ring),   URING(drain_nothing),
 		URING(drain_without_room), URING(counters_go_on),
+		URING(to_fd_pieces),	   URING(to_vq_pieces),
 	};
 	const char *ci = getenv("CI");
 	int r = uring_unavailable();
