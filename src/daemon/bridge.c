@@ -204,9 +204,12 @@ static int open_kport(struct bridge *b, char *error, size_t size)
 	const char *why = "";
 	int r = tap_open(&config, &b->kport, &why);
 
-	if (r)
+	if (r && why[0] && r != -EINVAL) /* of which the phrase says all */
+		options_refuse(error, size, "iface", b->options->iface, "%s (%s)", why,
+			       strerror(-r));
+	else if (r)
 		options_refuse(error, size, "iface", b->options->iface, "%s",
-			       why && why[0] ? why : strerror(-r));
+			       why[0] ? why : strerror(-r));
 	return r;
 }
 

@@ -16,14 +16,21 @@ declare -A PID=() # by the name that a process was started with
 
 log() { printf '%s\n' "$*"; }
 
-# Ends a process, and waits until it has ended; harmless when it has.
+ended() {
+  local stat
+  stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 0
+  stat=${stat##*) }
+  case $stat in Z* | X*) return 0 ;; esac
+  return 1
+}
+
+# Ends a process, and waits until it has ended; harmless when it has. The signal is sent
+# again each second: testpmd forgets one that comes while it starts.
 stop() {
   local pid=$1 signal=${2:-TERM} i
-  kill -"$signal" "$pid" 2>/dev/null || return 0
-  for ((i = 0; i < 500; i++)); do
-    kill -0 "$pid" 2>/dev/null || break
-    case $(sed 's/.*) //; s/ .*//' "/proc/$pid/stat" 2>/dev/null) in Z | X | '') break ;; esac
-    sleep 0.01
+  for ((i = 0; i < 5; i++)); do
+    kill -"$signal" "$pid" 2>/dev/null || break
+    if wait_until 1 ended "$pid"; then break; fi
   done
   kill -KILL "$pid" 2>/dev/null || true
   { wait "$pid" || true; } 2>/dev/null
