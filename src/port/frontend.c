@@ -61,7 +61,7 @@ struct frontend {
 
 	uint64_t backoff_ns;
 	uint64_t up_since_ns;
-	char last_failure[128]; /* as logged, "" after success */
+	char last_failure[128]; /* the reason that was logged, "" after success */
 };
 
 static struct frontend *to_frontend(struct vport *vp)
@@ -200,15 +200,19 @@ static void describe_failure(const struct frontend *fe, int error, char *buf, si
 /* The same reason again and again is one line. */
 static void log_failure(struct frontend *fe, int error)
 {
+	bool absent = error == -ENOENT || error == -ECONNREFUSED;
 	char failure[sizeof(fe->last_failure)];
 
 	if (error == -ECANCELED)
 		return;
-	describe_failure(fe, error, failure, sizeof(failure));
+	if (absent) /* no file, or one that nobody listens on: which, may change while it waits */
+		strcpy(failure, "absent");
+	else
+		describe_failure(fe, error, failure, sizeof(failure));
 	if (!strcmp(failure, fe->last_failure))
 		return;
 	memcpy(fe->last_failure, failure, sizeof(failure));
-	if (error == -ENOENT || error == -ECONNREFUSED)
+	if (absent)
 		log_notice(fe->config.tag, "waiting for the backend at %s (%s)", fe->config.path,
 			   strerror(-error));
 	else

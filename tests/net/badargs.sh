@@ -109,6 +109,15 @@ sleep 1
 grep -q 'stream' "$TMP/dgram.log" || fail "a datagram socket: $(cat "$TMP/dgram.log")"
 stop "${PID[dgram]}"
 
+# first nothing there, then a dead socket: one line for both
+start_vubridge dead "$NS_A" --path "$TMP/dead" --iface v3
+wait_until 5 grep -q waiting "$TMP/dead.log" || fail "no word of a missing backend"
+python3 -c 'import socket, sys
+socket.socket(socket.AF_UNIX, socket.SOCK_STREAM).bind(sys.argv[1])' "$TMP/dead"
+sleep 0.5
+[ "$(wc -l <"$TMP/dead.log")" = 1 ] || fail "a dead socket: $(cat "$TMP/dead.log")"
+stop "${PID[dead]}"
+
 # a path longer than an address of a socket can be
 long=$TMP/$(printf 'long%.0s' {1..30})/$(printf 'name%.0s' {1..30})
 mkdir -p "$long"
