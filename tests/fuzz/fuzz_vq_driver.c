@@ -21,10 +21,22 @@ struct fuzz {
 	uint8_t *memory[NUM_MAX]; /* of each descriptor, before anybody scribbles */
 };
 
+static void check_apart(const struct iovec *iov, const struct frame *other)
+{
+	const uint8_t *p = iov->iov_base;
+	unsigned int i;
+
+	for (i = 1; i < other->iovcnt; i++) {
+		const uint8_t *q = other->iov[i].iov_base;
+
+		MUST(q + other->iov[i].iov_len <= p || p + iov->iov_len <= q);
+	}
+}
+
 static void check_place(const struct fuzz *z, const struct frame *f)
 {
 	const uint8_t *end = z->rig.pool.base + z->rig.pool.size;
-	unsigned int i, k, m;
+	unsigned int i, k;
 
 	for (i = 1; i < f->iovcnt; i++) {
 		uint8_t *p = f->iov[i].iov_base;
@@ -32,13 +44,9 @@ static void check_place(const struct fuzz *z, const struct frame *f)
 		MUST(p >= z->buffers && p < end && f->iov[i].iov_len <= (size_t)(end - p));
 		if (z->rig.vq->direction == VQ_SPACE)
 			p[0] = p[f->iov[i].iov_len - 1] = 0xa5;
-		for (k = 0; k < z->held.count; k++) {
-			const struct frame *other = z->held.frames[k];
-
-			for (m = 1; other != f && m < other->iovcnt; m++)
-				MUST((uint8_t *)other->iov[m].iov_base + other->iov[m].iov_len <= p ||
-				     (uint8_t *)other->iov[m].iov_base >= p + f->iov[i].iov_len);
-		}
+		for (k = 0; k < z->held.count; k++)
+			if (z->held.frames[k] != f)
+				check_apart(&f->iov[i], z->held.frames[k]);
 	}
 }
 
