@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 /* Enough for any line that options_parse, options_refuse or path_classify writes. */
 #define OPTIONS_ERROR_MAX 768u
@@ -39,13 +40,40 @@ struct options_mac {
 	uint8_t addr[ETH_ALEN];
 };
 
+struct options_mode {
+	bool given;
+	mode_t mode;
+};
+
+struct options_group {
+	bool given;
+	gid_t gid;
+};
+
+#define OPTIONS_CPUS_MAX 128u
+#define OPTIONS_CPU_MAX 1023u /* of a cpu_set_t */
+
+struct options_cpus {
+	unsigned int n; /* 0: not given */
+	int cpu[OPTIONS_CPUS_MAX];
+};
+
 /* Strings are argv's own or static. */
 struct options {
 	const char *path;
 	const char *iface;
 	struct options_mac mac;
 	unsigned int mtu; /* 0: not given */
+	unsigned int speed; /* Mbit/s, 0: not given */
+	unsigned int queues;
+	bool cq;
 	unsigned int queue_size;
+	bool mrg_rxbuf;
+	bool server;
+	struct options_mode socket_mode;
+	struct options_group socket_group;
+	unsigned int workers; /* 0: one for each queue pair */
+	struct options_cpus cpus;
 	int io;   /* enum options_io */
 	int poll; /* enum options_poll */
 	unsigned int idle_us;
