@@ -366,9 +366,11 @@ static int open_workers(struct bridge *b, char *error, size_t size)
 /* What may be negotiated: all that rings and interface can do and no option forbids. */
 static uint64_t usable_features(const struct bridge *b)
 {
-	uint64_t features = FEATURE_RING_MASK | FEATURE_SHARED_MASK |
+	uint64_t features = FEATURE_RING_MASK | FEATURE_SHARED_MASK | FEATURE_DEVICE_MASK |
 			    (b->kport->offloads & FEATURE_OFFLOAD_MASK);
 
+	if (!b->options->cq)
+		features &= ~FEATURE_NET(CTRL_VQ);
 	if (!b->options->mrg_rxbuf)
 		features &= ~FEATURE_NET(MRG_RXBUF);
 	return features;

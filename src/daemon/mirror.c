@@ -122,10 +122,15 @@ static void take_mtu(struct mirror *m)
 
 /* ---- to the device ---- */
 
+/* By the control queue; where there is none, by the one field that a driver may write. */
 static void tell_mac(struct mirror *m)
 {
-	m->vport->ops->write_config(m->vport, offsetof(struct virtio_net_config, mac),
-				    m->kport->mac, ETH_ALEN);
+	struct vport *vp = m->vport;
+
+	if (vp->ops->control(vp, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, m->kport->mac,
+			     ETH_ALEN) != VIRTIO_NET_OK)
+		vp->ops->write_config(vp, offsetof(struct virtio_net_config, mac), m->kport->mac,
+				      ETH_ALEN);
 }
 
 static void tell_mode(struct mirror *m, uint8_t command, bool on)
@@ -176,10 +181,8 @@ void mirror_link(struct mirror *m, const struct linkmon_state *state)
 	memcpy(m->kport->mac, state->mac, ETH_ALEN);
 	if (!connected)
 		return;
-	if (memcmp(m->vport->mac, state->mac, ETH_ALEN)) {
-		m->vport->ops->control(m->vport, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET,
-				       state->mac, ETH_ALEN);
-	}
+	if (memcmp(m->vport->mac, state->mac, ETH_ALEN))
+		tell_mac(m);
 	if ((before.flags ^ state->flags) & (IFF_PROMISC | IFF_ALLMULTI))
 		tell_modes(m, state->flags);
 	if (before.mtu == state->mtu)

@@ -54,7 +54,7 @@ static bool store_iface(const struct option_row *row, const char *value, void *f
 static void allowed_iface(const struct option_row *row, char *buf, size_t size)
 {
 	(void)row;
-	snprintf(buf, size, "1 to %d bytes, not . or .., no / : or space, %% in one %%d",
+	snprintf(buf, size, "1 to %d bytes, not . or .., no / : space, %% in one %%d",
 		 IFNAMSIZ - 1);
 }
 

@@ -87,7 +87,7 @@ static const struct option_row rows[] = {
 	{ .name = "socket-group", .type = &option_group, .metavar = "GROUP",
 	  FIELD(socket_group), .help = "group of the socket of --server" },
 	{ .name = "workers", .type = &option_number, .metavar = "N", .min = 1, .max = 128,
-	  FIELD(workers), .help = "threads that forward, one for each queue pair by default" },
+	  FIELD(workers), .help = "threads that forward; one a queue pair by default" },
 	{ .name = "cpus", .type = &option_cpus, .metavar = "LIST",
 	  FIELD(cpus), .help = "processors of the workers, in turn" },
 	{ .name = "io", .type = &option_choice, .metavar = "HOW", .fallback = "auto",
@@ -100,7 +100,7 @@ static const struct option_row rows[] = {
 	  .min = 0, .max = 1000000,
 	  FIELD(idle_us), .help = "microseconds without work before a worker sleeps" },
 	{ .name = "devargs", .type = &option_devargs, .metavar = "LIST", .devargs = true,
-	  .help = "options in one word, named as DPDK's virtio_user names them" },
+	  .help = "options named as DPDK's virtio_user names them" },
 	{ .name = "hugepages",
 	  FIELD(hugepages), .help = "use huge pages for ring memory if there are any" },
 	{ .name = "log-level", .type = &option_choice, .metavar = "LEVEL", .fallback = "info",
@@ -121,15 +121,15 @@ static void print_row(FILE *text, const struct option_row *row)
 
 	snprintf(left, sizeof(left), "--%s%s%s", row->name, row->metavar ? " " : "",
 		 row->metavar ? row->metavar : "");
-	fprintf(text, "  %-17s  %s\n", left, row->help);
+	fprintf(text, "  %-22s  %s\n", left, row->help);
 	if (!row->type)
 		return;
 	row->type->allowed(row, allowed, sizeof(allowed));
-	fprintf(text, "  %-17s    %s\n", "", allowed);
+	fprintf(text, "  %-22s   %s\n", "", allowed);
 	if (row->fallback)
-		fprintf(text, "  %-17s    default: %s\n", "", row->fallback);
+		fprintf(text, "  %-22s   default: %s\n", "", row->fallback);
 	if (row->mandatory)
-		fprintf(text, "  %-17s    mandatory\n", "");
+		fprintf(text, "  %-22s   mandatory\n", "");
 }
 
 static void print_help(FILE *text)

@@ -146,7 +146,8 @@ int device_refresh(struct device *d, unsigned int *changes)
 		*changes |= VPORT_MTU;
 	if (vp->has_mac && memcmp(vp->mac, before.mac, ETH_ALEN))
 		*changes |= VPORT_MAC;
-	if (vp->net_status & VIRTIO_NET_S_ANNOUNCE)
+	if (feature_has(vp->features, VIRTIO_NET_F_GUEST_ANNOUNCE) &&
+	    vp->net_status & VIRTIO_NET_S_ANNOUNCE)
 		*changes |= VPORT_ANNOUNCE;
 	return 0;
 }
@@ -215,7 +216,7 @@ uint8_t device_control(struct device *d, uint8_t class, uint8_t command, const v
 static uint64_t select_features(const struct device *d)
 {
 	uint64_t offered = d->vhost->features | FEATURE_DEVICE_MASK;
-	uint64_t wanted = d->config.features | FEATURE_DEVICE_MASK;
+	uint64_t wanted = d->config.features;
 
 	if (d->config.pairs == 1)
 		wanted &= ~FEATURE_NET(MQ);

@@ -64,6 +64,7 @@ struct frontend {
 
 	uint64_t backoff_ns;
 	uint64_t up_since_ns;
+	unsigned int refused;   /* connections beside this one */
 	uint64_t last_features; /* of the last connection, 0: there was none */
 	unsigned int last_pairs;
 	char last_failure[128]; /* the reason that was logged, "" after success */
@@ -299,6 +300,7 @@ static int try_to_connect(struct frontend *fe)
 	log_connected(fe);
 	fe->inotify = sd_event_source_disable_unref(fe->inotify);
 	fe->up_since_ns = now_ns();
+	fe->refused = 0;
 	fe->state = FRONTEND_UP;
 	fe->vport.connects++;
 	if (fe->vport.events->up(fe->vport.owner))
@@ -327,8 +329,10 @@ static int on_listen(sd_event_source *source __attribute__((unused)),
 	if (fe->state == FRONTEND_UP)
 		hear_peer(fe); /* the last one may have left just before this one came */
 	if (fe->state == FRONTEND_UP) {
-		log_warning(fe->config.tag,
-			    "refused a second backend at %s: one is connected", fe->config.path);
+		if (!fe->refused++)
+			log_warning(fe->config.tag,
+				    "refused a second backend at %s: one is connected",
+				    fe->config.path);
 		close(peer);
 		return 0;
 	}
