@@ -18,9 +18,9 @@ struct mirror {
 	const struct options *options;
 	struct kport *kport;
 	struct vport *vport;
-	struct rtnl *rtnl;         /* of the interface's network namespace */
+	struct rtnl *rtnl;	   /* of the interface's network namespace */
 	struct linkmon_state link; /* as the kernel told it last */
-	unsigned int mtu;          /* what was last set here, 0: never */
+	unsigned int mtu;	   /* what was last set here, 0: never */
 };
 
 /* The interface's first address and MTU, before there is a device. 0 or -errno with one

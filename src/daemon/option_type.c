@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "base/util.h"
-#include "daemon/options.h"
 
 static bool has_control(const char *s)
 {
@@ -69,7 +68,7 @@ static int hex_digit(char c)
 static bool store_mac(const struct option_row *row, const char *value, void *field)
 {
 	static const uint8_t zero[ETH_ALEN];
-	struct options_mac mac = { .given = true };
+	struct options_mac mac = {.given = true};
 	unsigned int i;
 
 	(void)row;
@@ -176,7 +175,7 @@ static void allowed_onoff(const struct option_row *row, char *buf, size_t size)
 /* Permission bits of a file, in octal as chmod takes them. */
 static bool store_mode(const struct option_row *row, const char *value, void *field)
 {
-	struct options_mode mode = { .given = true };
+	struct options_mode mode = {.given = true};
 
 	(void)row;
 	if (strlen(value) > 4)
@@ -201,8 +200,8 @@ static void allowed_mode(const struct option_row *row, char *buf, size_t size)
 /* A name of the group database, or a number. */
 static bool store_group(const struct option_row *row, const char *value, void *field)
 {
-	const struct option_row id = { .max = INT_MAX };
-	struct options_group group = { .given = true };
+	const struct option_row id = {.max = INT_MAX};
+	struct options_group group = {.given = true};
 	const struct group *entry = getgrnam(value);
 	unsigned int number;
 
@@ -226,7 +225,7 @@ static void allowed_group(const struct option_row *row, char *buf, size_t size)
 /* Reads "N" or "N-M" up to a comma or the end; returns what follows, NULL: wrong. */
 static const char *read_cpus(const char *s, struct options_cpus *cpus)
 {
-	const struct option_row cpu = { .max = OPTIONS_CPU_MAX };
+	const struct option_row cpu = {.max = OPTIONS_CPU_MAX};
 	unsigned int first, last;
 	char word[16];
 	size_t len = strcspn(s, ",");
@@ -256,7 +255,7 @@ static const char *read_cpus(const char *s, struct options_cpus *cpus)
 
 static bool store_cpus(const struct option_row *row, const char *value, void *field)
 {
-	struct options_cpus cpus = { 0 };
+	struct options_cpus cpus = {0};
 	size_t len = strlen(value);
 
 	(void)row;
@@ -290,15 +289,15 @@ static void allowed_devargs(const struct option_row *row, char *buf, size_t size
 	snprintf(buf, size, "a list of KEY=VALUE like path=/tmp/sock,queues=2");
 }
 
-const struct option_type option_devargs = { store_devargs, allowed_devargs, NULL };
-const struct option_type option_path = { store_path, allowed_path, NULL };
-const struct option_type option_iface = { store_iface, allowed_iface, NULL };
-const struct option_type option_mac = { store_mac, allowed_mac, NULL };
-const struct option_type option_number = { store_number, allowed_number, NULL };
-const struct option_type option_power = { store_power, allowed_power, NULL };
-const struct option_type option_choice = { store_choice, allowed_choice, NULL };
-const struct option_type option_onoff = { store_onoff, allowed_onoff, NULL };
-const struct option_type option_switch = { store_onoff, allowed_onoff, "1" };
-const struct option_type option_mode = { store_mode, allowed_mode, NULL };
-const struct option_type option_group = { store_group, allowed_group, NULL };
-const struct option_type option_cpus = { store_cpus, allowed_cpus, NULL };
+const struct option_type option_devargs = {store_devargs, allowed_devargs, NULL};
+const struct option_type option_path = {store_path, allowed_path, NULL};
+const struct option_type option_iface = {store_iface, allowed_iface, NULL};
+const struct option_type option_mac = {store_mac, allowed_mac, NULL};
+const struct option_type option_number = {store_number, allowed_number, NULL};
+const struct option_type option_power = {store_power, allowed_power, NULL};
+const struct option_type option_choice = {store_choice, allowed_choice, NULL};
+const struct option_type option_onoff = {store_onoff, allowed_onoff, NULL};
+const struct option_type option_switch = {store_onoff, allowed_onoff, "1"};
+const struct option_type option_mode = {store_mode, allowed_mode, NULL};
+const struct option_type option_group = {store_group, allowed_group, NULL};
+const struct option_type option_cpus = {store_cpus, allowed_cpus, NULL};

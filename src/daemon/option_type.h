@@ -6,9 +6,39 @@
 #ifndef DAEMON_OPTION_TYPE_H
 #define DAEMON_OPTION_TYPE_H
 
+#include <linux/if_ether.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
+
+/* ---- values ---- */
+
+struct options_mac {
+	bool given; /* else the kernel chooses an address */
+	uint8_t addr[ETH_ALEN];
+};
+
+struct options_mode {
+	bool given;
+	mode_t mode;
+};
+
+struct options_group {
+	bool given;
+	gid_t gid;
+};
+
+#define OPTIONS_CPUS_MAX 128u
+#define OPTIONS_CPU_MAX	 1023u /* of a cpu_set_t */
+
+struct options_cpus {
+	unsigned int n; /* 0: not given */
+	int cpu[OPTIONS_CPUS_MAX];
+};
+
+/* ---- types ---- */
 
 struct option_choice {
 	const char *name;
@@ -32,16 +62,16 @@ struct option_row {
 	const char *metavar;
 	const char *fallback; /* the default, as one would type it; NULL: none */
 	bool mandatory;
-	bool devarg;   /* also a key of --devargs, with _ for - */
-	bool devargs;  /* is --devargs */
-	size_t offset;                       /* in struct options */
-	unsigned int min, max;               /* numbers */
+	bool devarg;			     /* also a key of --devargs, with _ for - */
+	bool devargs;			     /* is --devargs */
+	size_t offset;			     /* in struct options */
+	unsigned int min, max;		     /* numbers */
 	const struct option_choice *choices; /* ends with a NULL name */
-	void (*print)(FILE *text);           /* prints and ends the program */
+	void (*print)(FILE *text);	     /* prints and ends the program */
 	const char *help;
 };
 
-/* Each is of the type of the field it stores to, see options.h. */
+/* Each is of the type of the field it stores to, from above where it is a struct. */
 extern const struct option_type option_devargs;
 extern const struct option_type option_path;   /* const char * */
 extern const struct option_type option_iface;  /* const char * */

@@ -7,12 +7,12 @@
 #ifndef DAEMON_OPTIONS_H
 #define DAEMON_OPTIONS_H
 
-#include <linux/if_ether.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <sys/types.h>
+
+#include "daemon/option_type.h"
 
 /* Enough for any line that options_parse, options_refuse or path_classify writes. */
 #define OPTIONS_ERROR_MAX 768u
@@ -33,29 +33,6 @@ enum options_io {
 enum options_poll {
 	OPTIONS_POLL_ADAPTIVE,
 	OPTIONS_POLL_BUSY,
-};
-
-struct options_mac {
-	bool given; /* else the kernel chooses an address */
-	uint8_t addr[ETH_ALEN];
-};
-
-struct options_mode {
-	bool given;
-	mode_t mode;
-};
-
-struct options_group {
-	bool given;
-	gid_t gid;
-};
-
-#define OPTIONS_CPUS_MAX 128u
-#define OPTIONS_CPU_MAX 1023u /* of a cpu_set_t */
-
-struct options_cpus {
-	unsigned int n; /* 0: not given */
-	int cpu[OPTIONS_CPUS_MAX];
 };
 
 /* Strings are argv's own or static. */

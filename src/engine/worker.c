@@ -44,7 +44,7 @@ struct request {
 	enum request_kind kind;
 	struct pair *pair;
 	struct vq *receive, *transmit; /* to start with */
-	const void *packet;            /* to send */
+	const void *packet;	       /* to send */
 	uint32_t len;
 	int result;
 	sem_t done;
@@ -63,7 +63,7 @@ struct pair {
 
 	/* shared */
 	struct worker_failure failure; /* valid while untaken */
-	bool untaken;                  /* atomic: the control thread does not know yet */
+	bool untaken;		       /* atomic: the control thread does not know yet */
 };
 
 struct worker {
@@ -105,7 +105,7 @@ static unsigned int place_of(const struct worker *w, const struct pair *p)
 
 static int watch(struct worker *w, int fd, uint64_t data)
 {
-	struct epoll_event ev = { .events = EPOLLIN | EPOLLET, .data.u64 = data };
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.u64 = data};
 
 	return epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
 }
@@ -133,7 +133,7 @@ static void fail(struct worker *w, struct pair *p, const struct vq *vq, int fd_e
 
 	p->state = PAIR_FAILED;
 	w->running--;
-	p->failure = (struct worker_failure){ .vq = vq, .fd_error = fd_error };
+	p->failure = (struct worker_failure){.vq = vq, .fd_error = fd_error};
 	__atomic_store_n(&p->untaken, true, __ATOMIC_RELEASE);
 	while (write(w->event_fd, &one, sizeof(one)) < 0 && errno == EINTR)
 		;
@@ -426,7 +426,7 @@ void worker_stop(struct worker *w, unsigned int pair)
 {
 	struct pair *p = &w->pairs[place_of_number(w, pair)];
 
-	post(w, &(struct request){ .kind = REQUEST_STOP, .pair = p });
+	post(w, &(struct request){.kind = REQUEST_STOP, .pair = p});
 	/* a failure that was on its way belongs to the rings that are gone now */
 	__atomic_store_n(&p->untaken, false, __ATOMIC_RELAXED);
 }
@@ -448,7 +448,7 @@ int worker_event_fd(const struct worker *w)
 
 struct worker_failure worker_take_failure(struct worker *w)
 {
-	struct worker_failure none = { 0 };
+	struct worker_failure none = {0};
 	uint64_t value;
 	unsigned int i;
 
@@ -465,7 +465,7 @@ struct worker_counters worker_counters(const struct worker *w, unsigned int pair
 {
 	const struct pair *p = &w->pairs[place_of_number(w, pair)];
 
-	return (struct worker_counters){ &p->to_fd.counters, &p->to_vq.counters, &w->sleeps };
+	return (struct worker_counters){&p->to_fd.counters, &p->to_vq.counters, &w->sleeps};
 }
 
 const char *worker_io_name(const struct worker *w)
@@ -563,7 +563,7 @@ void worker_close(struct worker *w)
 {
 	if (!w)
 		return;
-	post(w, &(struct request){ .kind = REQUEST_QUIT });
+	post(w, &(struct request){.kind = REQUEST_QUIT});
 	pthread_join(w->thread, NULL);
 	destroy(w);
 }

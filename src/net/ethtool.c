@@ -21,7 +21,7 @@ union settings {
 
 static int ethtool_ioctl(const char *name, void *command)
 {
-	struct ifreq ifr = { .ifr_data = command };
+	struct ifreq ifr = {.ifr_data = command};
 	int fd, r;
 
 	if (strlen(name) >= sizeof(ifr.ifr_name))
@@ -45,8 +45,7 @@ static int get_settings(const char *name, union settings *s)
 	r = ethtool_ioctl(name, s);
 	if (r)
 		return r;
-	if (s->base.link_mode_masks_nwords >= 0 ||
-	    s->base.link_mode_masks_nwords < -MASK_WORDS_MAX)
+	if (s->base.link_mode_masks_nwords >= 0 || s->base.link_mode_masks_nwords < -MASK_WORDS_MAX)
 		return -EOPNOTSUPP;
 	s->base.link_mode_masks_nwords = (int8_t)-s->base.link_mode_masks_nwords;
 	s->base.cmd = ETHTOOL_GLINKSETTINGS;

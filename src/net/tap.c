@@ -187,7 +187,8 @@ static void tap_remove(struct tap *tap)
 {
 	struct rtnl_info info;
 
-	if (!tap->kport.created || !tap->kport.ifindex || rtnl_get(tap->rtnl, tap->kport.ifindex, &info))
+	if (!tap->kport.created || !tap->kport.ifindex ||
+	    rtnl_get(tap->rtnl, tap->kport.ifindex, &info))
 		return;
 	if (!strcmp(info.kind, "tun"))
 		rtnl_delete(tap->rtnl, tap->kport.ifindex);

@@ -66,8 +66,7 @@ static enum ctrl_effect take_tables(struct ctrl *ctrl,
 	return CTRL_DONE;
 }
 
-static enum ctrl_effect take_mac(struct ctrl *ctrl,
-				 const struct command *c __attribute__((unused)),
+static enum ctrl_effect take_mac(struct ctrl *ctrl, const struct command *c __attribute__((unused)),
 				 const uint8_t *data, size_t len)
 {
 	static const uint8_t zero[ETH_ALEN];
@@ -123,8 +122,10 @@ static enum ctrl_effect take_ack(struct ctrl *ctrl __attribute__((unused)),
 }
 
 #define MODE(name, bit, field)                                                                     \
-	{ VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_##name, FEATURE_BIT(bit), take_mode,              \
-	  offsetof(struct ctrl, field) }
+	{                                                                                          \
+		VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_##name, FEATURE_BIT(bit), take_mode,        \
+			offsetof(struct ctrl, field)                                               \
+	}
 
 static const struct command commands[] = {
 	MODE(PROMISC, CTRL_RX, promisc),
@@ -133,14 +134,14 @@ static const struct command commands[] = {
 	MODE(NOMULTI, CTRL_RX_EXTRA, nomulti),
 	MODE(NOUNI, CTRL_RX_EXTRA, nouni),
 	MODE(NOBCAST, CTRL_RX_EXTRA, nobcast),
-	{ VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET, FEATURE_BIT(CTRL_RX), take_tables, 0 },
-	{ VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, FEATURE_BIT(CTRL_MAC_ADDR), take_mac,
-	  0 },
-	{ VIRTIO_NET_CTRL_VLAN, VIRTIO_NET_CTRL_VLAN_ADD, FEATURE_BIT(CTRL_VLAN), take_vlan, 0 },
-	{ VIRTIO_NET_CTRL_VLAN, VIRTIO_NET_CTRL_VLAN_DEL, FEATURE_BIT(CTRL_VLAN), take_vlan, 0 },
-	{ VIRTIO_NET_CTRL_ANNOUNCE, VIRTIO_NET_CTRL_ANNOUNCE_ACK, FEATURE_BIT(GUEST_ANNOUNCE),
-	  take_ack, 0 },
-	{ VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, FEATURE_BIT(MQ), take_pairs, 0 },
+	{VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET, FEATURE_BIT(CTRL_RX), take_tables, 0},
+	{VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, FEATURE_BIT(CTRL_MAC_ADDR), take_mac,
+	 0},
+	{VIRTIO_NET_CTRL_VLAN, VIRTIO_NET_CTRL_VLAN_ADD, FEATURE_BIT(CTRL_VLAN), take_vlan, 0},
+	{VIRTIO_NET_CTRL_VLAN, VIRTIO_NET_CTRL_VLAN_DEL, FEATURE_BIT(CTRL_VLAN), take_vlan, 0},
+	{VIRTIO_NET_CTRL_ANNOUNCE, VIRTIO_NET_CTRL_ANNOUNCE_ACK, FEATURE_BIT(GUEST_ANNOUNCE),
+	 take_ack, 0},
+	{VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, FEATURE_BIT(MQ), take_pairs, 0},
 };
 
 enum ctrl_effect ctrl_take(struct ctrl *ctrl, uint64_t features, uint8_t class, uint8_t command,

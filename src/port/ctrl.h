@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define CTRL_MACS_MAX 64u
-#define CTRL_VLANS 4096u
+#define CTRL_VLANS    4096u
 
 /* A filter table; one that is too long for it lets everything through. */
 struct ctrl_macs {
@@ -35,8 +35,8 @@ struct ctrl {
 enum ctrl_effect {
 	CTRL_ERROR, /* unknown, not negotiated, or wrong */
 	CTRL_DONE,
-	CTRL_MAC,       /* ctrl->mac is the device's address from now on */
-	CTRL_PAIRS,     /* ctrl->pairs shall be active, not yet checked against what there is */
+	CTRL_MAC,	/* ctrl->mac is the device's address from now on */
+	CTRL_PAIRS,	/* ctrl->pairs shall be active, not yet checked against what there is */
 	CTRL_ANNOUNCED, /* the announcement that the device asked for was made */
 };
 

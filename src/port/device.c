@@ -104,7 +104,7 @@ static bool mac_usable(const uint8_t mac[ETH_ALEN])
 /* Where the peer serves no net status the link is assumed to be up (5.1.4.2). */
 static int read_config(struct device *d)
 {
-	struct virtio_net_config space = { 0 };
+	struct virtio_net_config space = {0};
 	struct vport *vp = d->vport;
 	size_t len;
 	int r = read_space(d, &space, &len);
@@ -228,9 +228,7 @@ static unsigned int count_pairs(const struct device *d)
 {
 	const struct vport *vp = d->vport;
 
-	return feature_has(vp->features, VIRTIO_NET_F_MQ) ?
-		       MIN(d->config.pairs, vp->max_pairs) :
-		       1;
+	return feature_has(vp->features, VIRTIO_NET_F_MQ) ? MIN(d->config.pairs, vp->max_pairs) : 1;
 }
 
 /* Device initialization, virtio 1.3, 3.1.1, in the order that every peer accepts. */
@@ -290,7 +288,7 @@ int device_bring_up(struct device *d)
 	int r;
 
 	d->vport->connected = true;
-	d->ctrl = (struct ctrl){ 0 };
+	d->ctrl = (struct ctrl){0};
 	r = negotiate(d);
 	return r ? r : start(d);
 }

@@ -17,10 +17,10 @@
 #include "port/rings.h"
 
 struct device_config {
-	unsigned int pairs;      /* queue pairs wanted */
+	unsigned int pairs;	 /* queue pairs wanted */
 	unsigned int queue_size; /* descriptors of each ring, a power of two */
-	uint64_t features;       /* what may be negotiated: FEATURE_..._MASK of virtio/feature.h */
-	bool hugepages;          /* ring memory in huge pages, if there are any */
+	uint64_t features;	 /* what may be negotiated: FEATURE_..._MASK of virtio/feature.h */
+	bool hugepages;		 /* ring memory in huge pages, if there are any */
 };
 
 struct device {

@@ -44,7 +44,7 @@
 enum frontend_state {
 	FRONTEND_STOPPED, /* no connection, no timer */
 	FRONTEND_WAITING, /* no connection, the timer runs */
-	FRONTEND_UP,      /* connected, DRIVER_OK, the rings are the owner's */
+	FRONTEND_UP,	  /* connected, DRIVER_OK, the rings are the owner's */
 };
 
 struct frontend {
@@ -60,11 +60,11 @@ struct frontend {
 	sd_event_source *channel; /* while UP, if the peer has one to speak first on */
 	sd_event_source *inotify; /* client, while WAITING, if the directory is there */
 	sd_event_source *listen;  /* server, but not during a pause */
-	char *directory, *file;   /* of config.path; NULL for an abstract socket */
+	char *directory, *file;	  /* of config.path; NULL for an abstract socket */
 
 	uint64_t backoff_ns;
 	uint64_t up_since_ns;
-	unsigned int refused;   /* connections beside this one */
+	unsigned int refused;	/* connections beside this one */
 	uint64_t last_features; /* of the last connection, 0: there was none */
 	unsigned int last_pairs;
 	char last_failure[128]; /* the reason that was logged, "" after success */

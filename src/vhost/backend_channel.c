@@ -43,8 +43,8 @@ static int reply(struct vhost *v, uint32_t request, const struct fdmsg_wait *wai
 	};
 	const uint64_t success = 0;
 	const struct iovec iov[] = {
-		{ .iov_base = (void *)&hdr, .iov_len = sizeof(hdr) },
-		{ .iov_base = (void *)&success, .iov_len = sizeof(success) },
+		{.iov_base = (void *)&hdr, .iov_len = sizeof(hdr)},
+		{.iov_base = (void *)&success, .iov_len = sizeof(success)},
 	};
 	int r = fdmsg_send(v->backend_fd, iov, ARRAY_SIZE(iov), NULL, 0, wait);
 
@@ -68,9 +68,9 @@ int backend_channel_hear(struct vhost *v, bool reply_ack, enum vhost_news *news)
 	}
 	if (r < 0)
 		return fail(v, r == -EBADMSG ? -EPROTO : r,
-			    r == -EBADMSG   ? "descriptors that were not agreed on" :
-			    r == -ETIMEDOUT ? "half a message" :
-					      "");
+			    r == -EBADMSG     ? "descriptors that were not agreed on"
+			    : r == -ETIMEDOUT ? "half a message"
+					      : "");
 	why = check(&hdr, reply_ack);
 	if (why)
 		return fail(v, -EPROTO, why);

@@ -14,13 +14,13 @@
 #include "base/util.h"
 
 /* One back-end is served; the next ones only learn that they are too many. */
-#define BACKLOG 8
+#define BACKLOG		 8
 #define PROBE_TIMEOUT_MS 100
 
 struct vhost_listen {
 	int fd;
 	int lock_fd;
-	char *path;      /* of the socket file that we made; NULL: there is none */
+	char *path; /* of the socket file that we made; NULL: there is none */
 	char *lock_path;
 	struct stat made; /* the socket file as we made it */
 };
@@ -48,8 +48,7 @@ static int take_lock(struct vhost_listen *l, const char **why)
 	for (;;) {
 		l->lock_fd = open(l->lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 		if (l->lock_fd < 0)
-			return fail(why, -errno,
-				    "cannot make the lock file beside it (PATH.lock)");
+			return fail(why, -errno, "cannot make the lock file beside it (PATH.lock)");
 		if (flock(l->lock_fd, LOCK_EX | LOCK_NB) < 0) {
 			if (errno == EWOULDBLOCK)
 				return fail(why, -EADDRINUSE,
@@ -86,9 +85,10 @@ static int make_way(const char *path, const char **why)
 			    "a file that is no socket is there; remove it or choose another path");
 	fd = fdmsg_connect(path, &wait);
 	if (fd == -ECONNREFUSED)
-		return unlink(path) < 0 && errno != ENOENT ?
-			       fail(why, -errno, "cannot remove the socket that a dead process left") :
-			       0;
+		return unlink(path) < 0 && errno != ENOENT
+			       ? fail(why, -errno,
+				      "cannot remove the socket that a dead process left")
+			       : 0;
 	if (fd == -ENOENT)
 		return 0;
 	if (fd >= 0)
@@ -136,11 +136,11 @@ static int listen_at(struct vhost_listen *l, const struct vhost_listen_config *c
 
 	if (c->path[0] == '@') {
 		l->fd = fdmsg_listen(c->path, BACKLOG);
-		return l->fd >= 0 ? 0 :
-		       l->fd == -EADDRINUSE ?
-				    fail(why, l->fd,
-					 "another process listens there; choose another name") :
-				    l->fd;
+		return l->fd >= 0 ? 0
+		       : l->fd == -EADDRINUSE
+			       ? fail(why, l->fd,
+				      "another process listens there; choose another name")
+			       : l->fd;
 	}
 	if (asprintf(&l->lock_path, "%s.lock", c->path) < 0) {
 		l->lock_path = NULL;

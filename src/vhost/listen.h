@@ -16,10 +16,10 @@ struct vhost_listen;
 
 struct vhost_listen_config {
 	const char *path; /* see base/fdmsg.h for what it may be */
-	bool has_mode;    /* else as the umask has it */
-	mode_t mode;      /* permission bits of the socket file */
-	gid_t gid;        /* its group, (gid_t)-1: as it comes */
-	int fd;           /* a socket that listens already (socket activation), or -1 */
+	bool has_mode;	  /* else as the umask has it */
+	mode_t mode;	  /* permission bits of the socket file */
+	gid_t gid;	  /* its group, (gid_t)-1: as it comes */
+	int fd;		  /* a socket that listens already (socket activation), or -1 */
 };
 
 /*

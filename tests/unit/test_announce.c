@@ -14,14 +14,15 @@
 
 static void test_packet(void **state)
 {
-	static const uint8_t mac[ETH_ALEN] = { 0x52, 0x54, 0, 1, 2, 3 };
+	static const uint8_t mac[ETH_ALEN] = {0x52, 0x54, 0, 1, 2, 3};
 	static const uint8_t expected[] = {
-		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x52, 0x54, 0, 1, 2, 3, 0x80, 0x35, /* Ethernet */
-		0, 1, 8, 0, 6, 4, 0, 3, /* Ethernet, IPv4, reverse request */
-		0x52, 0x54, 0, 1, 2, 3, 0, 0, 0, 0, /* sender */
-		0x52, 0x54, 0, 1, 2, 3, 0, 0, 0, 0, /* target */
+		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x52, 0x54, 0, 1,
+		2,    3,    0x80, 0x35,			     /* Ethernet */
+		0,    1,    8,	  0,	6,    4,    0,	  3, /* Ethernet, IPv4, reverse request */
+		0x52, 0x54, 0,	  1,	2,    3,    0,	  0,	0, 0, /* sender */
+		0x52, 0x54, 0,	  1,	2,    3,    0,	  0,	0, 0, /* target */
 	};
-	uint8_t packet[ANNOUNCE_LEN], zero[ANNOUNCE_LEN] = { 0 };
+	uint8_t packet[ANNOUNCE_LEN], zero[ANNOUNCE_LEN] = {0};
 
 	(void)state;
 	memset(packet, 0xa5, sizeof(packet));
@@ -34,8 +35,10 @@ static void test_packet(void **state)
 static void test_derived_mac(void **state)
 {
 	static const char *const names[][2] = {
-		{ "vnet0", "/tmp/a" }, { "vnet1", "/tmp/a" }, { "vnet0", "/tmp/b" },
-		{ "vnet0/tmp", "/a" }, /* the two names are kept apart */
+		{"vnet0", "/tmp/a"},
+		{"vnet1", "/tmp/a"},
+		{"vnet0", "/tmp/b"},
+		{"vnet0/tmp", "/a"}, /* the two names are kept apart */
 	};
 	uint8_t macs[4][ETH_ALEN], again[ETH_ALEN];
 	size_t i, k;

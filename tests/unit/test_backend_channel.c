@@ -13,13 +13,13 @@
 #include "scripted_peer.h"
 
 #define LONG_MS 5000
-#define NEWS VHOST_USER_BACKEND_CONFIG_CHANGE_MSG
+#define NEWS	VHOST_USER_BACKEND_CONFIG_CHANGE_MSG
 
 /* Opens, writes @len bytes of @hdr (and a descriptor) to the channel, and hears. */
 static int hear_message(struct peer *p, const struct vhost_user_header *hdr, size_t len,
 			bool with_fd, enum vhost_news *news)
 {
-	const struct iovec iov = { (void *)hdr, len };
+	const struct iovec iov = {(void *)hdr, len};
 	const struct fdmsg_wait wait = fdmsg_wait_ms(LONG_MS, -1);
 	const int fd = STDERR_FILENO;
 	uint8_t config[2];
@@ -36,7 +36,7 @@ static int hear_message(struct peer *p, const struct vhost_user_header *hdr, siz
 
 static void test_config_change(void **state)
 {
-	struct vhost_user_header hdr = { .request = NEWS, .flags = VHOST_USER_VERSION };
+	struct vhost_user_header hdr = {.request = NEWS, .flags = VHOST_USER_VERSION};
 	const struct fdmsg_wait wait = fdmsg_wait_ms(LONG_MS, -1);
 	struct peer *p = *state;
 	enum vhost_news news;
@@ -92,26 +92,28 @@ static void test_wrong_news(void **state)
 		bool with_fd;
 		int err;
 	} cases[] = {
-		{ { NEWS, 0, 0 }, 12, false, -EPROTO },
-		{ { NEWS, VHOST_USER_VERSION | VHOST_USER_REPLY_MASK, 0 }, 12, false, -EPROTO },
-		{ { NEWS, VHOST_USER_VERSION, 8 }, 12, false, -EPROTO },
-		{ { NEWS, VHOST_USER_VERSION, UINT32_MAX }, 12, false, -EPROTO },
-		{ { NEWS, VHOST_USER_VERSION, 0 }, 12, true, -EPROTO },
-		{ { VHOST_USER_BACKEND_IOTLB_MSG, VHOST_USER_VERSION, 32 }, 12, false, -EPROTO },
-		{ { VHOST_USER_BACKEND_VRING_HOST_NOTIFIER_MSG, VHOST_USER_VERSION, 24 }, 12, false,
-		  -EPROTO },
-		{ { 0, VHOST_USER_VERSION, 0 }, 12, false, -EPROTO },
-		{ { UINT32_MAX, VHOST_USER_VERSION, 0 }, 12, false, -EPROTO },
-		{ { NEWS, VHOST_USER_VERSION, 0 }, 7, false, -ETIMEDOUT },
+		{{NEWS, 0, 0}, 12, false, -EPROTO},
+		{{NEWS, VHOST_USER_VERSION | VHOST_USER_REPLY_MASK, 0}, 12, false, -EPROTO},
+		{{NEWS, VHOST_USER_VERSION, 8}, 12, false, -EPROTO},
+		{{NEWS, VHOST_USER_VERSION, UINT32_MAX}, 12, false, -EPROTO},
+		{{NEWS, VHOST_USER_VERSION, 0}, 12, true, -EPROTO},
+		{{VHOST_USER_BACKEND_IOTLB_MSG, VHOST_USER_VERSION, 32}, 12, false, -EPROTO},
+		{{VHOST_USER_BACKEND_VRING_HOST_NOTIFIER_MSG, VHOST_USER_VERSION, 24},
+		 12,
+		 false,
+		 -EPROTO},
+		{{0, VHOST_USER_VERSION, 0}, 12, false, -EPROTO},
+		{{UINT32_MAX, VHOST_USER_VERSION, 0}, 12, false, -EPROTO},
+		{{NEWS, VHOST_USER_VERSION, 0}, 7, false, -ETIMEDOUT},
 	};
 	struct peer *p = *state;
 	enum vhost_news news;
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
-		assert_int_equal(hear_message(p, &cases[i].hdr, cases[i].len, cases[i].with_fd,
-					      &news),
-				 cases[i].err);
+		assert_int_equal(
+			hear_message(p, &cases[i].hdr, cases[i].len, cases[i].with_fd, &news),
+			cases[i].err);
 		assert_int_equal(news, VHOST_NEWS_NONE);
 		assert_string_equal(p->v->request, "back-end channel");
 		assert_true(p->v->why[0]);
@@ -119,10 +121,12 @@ static void test_wrong_news(void **state)
 	}
 	/* an answer that was not agreed on */
 	p->protocol_features = PF(BACKEND_REQ) | PF(CONFIG);
-	assert_int_equal(hear_message(p, &(struct vhost_user_header){ NEWS, VHOST_USER_VERSION |
-								     VHOST_USER_NEED_REPLY_MASK, 0 },
-				      12, false, &news),
-			 -EPROTO);
+	assert_int_equal(
+		hear_message(p,
+			     &(struct vhost_user_header){
+				     NEWS, VHOST_USER_VERSION | VHOST_USER_NEED_REPLY_MASK, 0},
+			     12, false, &news),
+		-EPROTO);
 	scripted_peer_stop(p);
 }
 

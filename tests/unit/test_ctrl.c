@@ -13,7 +13,7 @@
 #include "base/util.h"
 #include "port/ctrl.h"
 
-#define ALL UINT64_MAX
+#define ALL	  UINT64_MAX
 #define BIT(name) (UINT64_C(1) << VIRTIO_NET_F_##name)
 
 static enum ctrl_effect take(struct ctrl *c, uint8_t class, uint8_t command, const void *data,
@@ -28,27 +28,30 @@ static void test_rx_modes(void **state)
 		uint8_t command;
 		size_t offset;
 	} modes[] = {
-		{ VIRTIO_NET_CTRL_RX_PROMISC, offsetof(struct ctrl, promisc) },
-		{ VIRTIO_NET_CTRL_RX_ALLMULTI, offsetof(struct ctrl, allmulti) },
-		{ VIRTIO_NET_CTRL_RX_ALLUNI, offsetof(struct ctrl, alluni) },
-		{ VIRTIO_NET_CTRL_RX_NOMULTI, offsetof(struct ctrl, nomulti) },
-		{ VIRTIO_NET_CTRL_RX_NOUNI, offsetof(struct ctrl, nouni) },
-		{ VIRTIO_NET_CTRL_RX_NOBCAST, offsetof(struct ctrl, nobcast) },
+		{VIRTIO_NET_CTRL_RX_PROMISC, offsetof(struct ctrl, promisc)},
+		{VIRTIO_NET_CTRL_RX_ALLMULTI, offsetof(struct ctrl, allmulti)},
+		{VIRTIO_NET_CTRL_RX_ALLUNI, offsetof(struct ctrl, alluni)},
+		{VIRTIO_NET_CTRL_RX_NOMULTI, offsetof(struct ctrl, nomulti)},
+		{VIRTIO_NET_CTRL_RX_NOUNI, offsetof(struct ctrl, nouni)},
+		{VIRTIO_NET_CTRL_RX_NOBCAST, offsetof(struct ctrl, nobcast)},
 	};
-	struct ctrl c = { 0 };
+	struct ctrl c = {0};
 	size_t i, k;
 
 	(void)state;
 	for (i = 0; i < ARRAY_SIZE(modes); i++) {
-		assert_int_equal(take(&c, VIRTIO_NET_CTRL_RX, modes[i].command, "\1", 1), CTRL_DONE);
+		assert_int_equal(take(&c, VIRTIO_NET_CTRL_RX, modes[i].command, "\1", 1),
+				 CTRL_DONE);
 		for (k = 0; k < ARRAY_SIZE(modes); k++)
 			assert_int_equal(*((bool *)((char *)&c + modes[k].offset)), k == i);
-		assert_int_equal(take(&c, VIRTIO_NET_CTRL_RX, modes[i].command, "\2", 1), CTRL_ERROR);
+		assert_int_equal(take(&c, VIRTIO_NET_CTRL_RX, modes[i].command, "\2", 1),
+				 CTRL_ERROR);
 		assert_int_equal(take(&c, VIRTIO_NET_CTRL_RX, modes[i].command, "", 0), CTRL_ERROR);
 		assert_int_equal(take(&c, VIRTIO_NET_CTRL_RX, modes[i].command, "\1\1", 2),
 				 CTRL_ERROR);
 		assert_true(*((bool *)((char *)&c + modes[i].offset)));
-		assert_int_equal(take(&c, VIRTIO_NET_CTRL_RX, modes[i].command, "\0", 1), CTRL_DONE);
+		assert_int_equal(take(&c, VIRTIO_NET_CTRL_RX, modes[i].command, "\0", 1),
+				 CTRL_DONE);
 		assert_false(*((bool *)((char *)&c + modes[i].offset)));
 	}
 	assert_int_equal(take(&c, VIRTIO_NET_CTRL_RX, 6, "\1", 1), CTRL_ERROR);
@@ -75,7 +78,7 @@ static enum ctrl_effect set_tables(struct ctrl *c, const uint8_t *buf, size_t le
 static void test_mac_tables(void **state)
 {
 	uint8_t buf[2 * sizeof(uint32_t) + (CTRL_MACS_MAX + 4) * ETH_ALEN];
-	struct ctrl c = { 0 };
+	struct ctrl c = {0};
 	size_t len, cut;
 
 	(void)state;
@@ -103,22 +106,22 @@ static void test_mac_tables(void **state)
 
 static void test_mac_address(void **state)
 {
-	struct ctrl c = { 0 };
+	struct ctrl c = {0};
 
 	(void)state;
-	assert_int_equal(take(&c, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET,
-			      "\2\1\2\3\4\5", 6),
-			 CTRL_MAC);
+	assert_int_equal(
+		take(&c, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, "\2\1\2\3\4\5", 6),
+		CTRL_MAC);
 	assert_memory_equal(c.mac, "\2\1\2\3\4\5", 6);
-	assert_int_equal(take(&c, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET,
-			      "\1\1\2\3\4\5", 6),
-			 CTRL_ERROR); /* multicast */
-	assert_int_equal(take(&c, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET,
-			      "\0\0\0\0\0\0", 6),
-			 CTRL_ERROR);
-	assert_int_equal(take(&c, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET,
-			      "\2\1\2\3\4\5", 5),
-			 CTRL_ERROR);
+	assert_int_equal(
+		take(&c, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, "\1\1\2\3\4\5", 6),
+		CTRL_ERROR); /* multicast */
+	assert_int_equal(
+		take(&c, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, "\0\0\0\0\0\0", 6),
+		CTRL_ERROR);
+	assert_int_equal(
+		take(&c, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, "\2\1\2\3\4\5", 5),
+		CTRL_ERROR);
 	assert_memory_equal(c.mac, "\2\1\2\3\4\5", 6);
 }
 
@@ -131,8 +134,8 @@ static enum ctrl_effect vlan(struct ctrl *c, uint8_t command, uint16_t id)
 
 static void test_vlan(void **state)
 {
-	static const uint16_t ids[] = { 0, 1, 7, 8, 4094, 4095 };
-	struct ctrl c = { 0 };
+	static const uint16_t ids[] = {0, 1, 7, 8, 4094, 4095};
+	struct ctrl c = {0};
 	size_t i;
 
 	(void)state;
@@ -159,7 +162,7 @@ static enum ctrl_effect pairs(struct ctrl *c, uint16_t n)
 
 static void test_pairs(void **state)
 {
-	struct ctrl c = { 0 };
+	struct ctrl c = {0};
 
 	(void)state;
 	assert_int_equal(pairs(&c, 4), CTRL_PAIRS);
@@ -176,7 +179,7 @@ static void test_pairs(void **state)
 
 static void test_announce(void **state)
 {
-	struct ctrl c = { 0 };
+	struct ctrl c = {0};
 
 	(void)state;
 	assert_int_equal(take(&c, VIRTIO_NET_CTRL_ANNOUNCE, VIRTIO_NET_CTRL_ANNOUNCE_ACK, NULL, 0),
@@ -194,18 +197,18 @@ static void test_features(void **state)
 		const char *data;
 		size_t len;
 	} commands[] = {
-		{ 0, 0, BIT(CTRL_RX), "\1", 1 },
-		{ 0, 1, BIT(CTRL_RX), "\1", 1 },
-		{ 0, 2, BIT(CTRL_RX_EXTRA), "\1", 1 },
-		{ 0, 5, BIT(CTRL_RX_EXTRA), "\1", 1 },
-		{ 1, 0, BIT(CTRL_RX), "\0\0\0\0\0\0\0\0", 8 },
-		{ 1, 1, BIT(CTRL_MAC_ADDR), "\2\1\1\1\1\1", 6 },
-		{ 2, 0, BIT(CTRL_VLAN), "\1\0", 2 },
-		{ 2, 1, BIT(CTRL_VLAN), "\1\0", 2 },
-		{ 3, 0, BIT(GUEST_ANNOUNCE), "", 0 },
-		{ 4, 0, BIT(MQ), "\1\0", 2 },
+		{0, 0, BIT(CTRL_RX), "\1", 1},
+		{0, 1, BIT(CTRL_RX), "\1", 1},
+		{0, 2, BIT(CTRL_RX_EXTRA), "\1", 1},
+		{0, 5, BIT(CTRL_RX_EXTRA), "\1", 1},
+		{1, 0, BIT(CTRL_RX), "\0\0\0\0\0\0\0\0", 8},
+		{1, 1, BIT(CTRL_MAC_ADDR), "\2\1\1\1\1\1", 6},
+		{2, 0, BIT(CTRL_VLAN), "\1\0", 2},
+		{2, 1, BIT(CTRL_VLAN), "\1\0", 2},
+		{3, 0, BIT(GUEST_ANNOUNCE), "", 0},
+		{4, 0, BIT(MQ), "\1\0", 2},
 	};
-	struct ctrl c = { 0 };
+	struct ctrl c = {0};
 	size_t i;
 
 	(void)state;
@@ -224,9 +227,9 @@ static void test_features(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rx_modes), cmocka_unit_test(test_mac_tables),
+		cmocka_unit_test(test_rx_modes),    cmocka_unit_test(test_mac_tables),
 		cmocka_unit_test(test_mac_address), cmocka_unit_test(test_vlan),
-		cmocka_unit_test(test_pairs), cmocka_unit_test(test_announce),
+		cmocka_unit_test(test_pairs),	    cmocka_unit_test(test_announce),
 		cmocka_unit_test(test_features),
 	};
 

@@ -156,7 +156,7 @@ static void on_pairs(void *owner)
 	b->active_when_told = b->vport.active_pairs;
 }
 
-static const struct vport_events events = { .pairs = on_pairs };
+static const struct vport_events events = {.pairs = on_pairs};
 
 static int setup(void **state)
 {
@@ -181,7 +181,7 @@ static int setup(void **state)
 	b->fail_at = b->told_pairs = -1;
 	b->error = -EREMOTEIO;
 	b->config = (struct virtio_net_config){
-		.mac = { 0x52, 0x54, 0, 1, 2, 3 },
+		.mac = {0x52, 0x54, 0, 1, 2, 3},
 		.status = htole16(VIRTIO_NET_S_LINK_UP),
 		.max_virtqueue_pairs = htole16(3),
 		.mtu = htole16(1400),
@@ -217,13 +217,26 @@ static void assert_calls(const struct bench *b, int from, const enum call *calls
 static void test_one_pair(void **state)
 {
 	static const enum call calls[] = {
-		SET_STATUS,   SET_STATUS,     SET_STATUS,     GET_CONFIG, SET_VRING_CALL,
-		SET_VRING_CALL, SET_FEATURES, SET_STATUS,     GET_STATUS, SET_MEM_TABLE,
-		SET_VRING,    SET_VRING,      ENABLE,         ENABLE,     SET_STATUS,
+		SET_STATUS,	SET_STATUS,   SET_STATUS, GET_CONFIG, SET_VRING_CALL,
+		SET_VRING_CALL, SET_FEATURES, SET_STATUS, GET_STATUS, SET_MEM_TABLE,
+		SET_VRING,	SET_VRING,    ENABLE,	  ENABLE,     SET_STATUS,
 	};
 	static const unsigned int values[] = {
-		STATUS_RESET, STATUS_ACKNOWLEDGE, STATUS_DRIVER, 12, 0, 1, 0, STATUS_FEATURES_OK,
-		0, 1, 0, 1, 0, 1, STATUS_DRIVER_OK,
+		STATUS_RESET,
+		STATUS_ACKNOWLEDGE,
+		STATUS_DRIVER,
+		12,
+		0,
+		1,
+		0,
+		STATUS_FEATURES_OK,
+		0,
+		1,
+		0,
+		1,
+		0,
+		1,
+		STATUS_DRIVER_OK,
 	};
 	struct bench *b = *state;
 
@@ -243,8 +256,9 @@ static void test_one_pair(void **state)
 
 static void test_several_pairs(void **state)
 {
-	static const enum call calls[] = { ENABLE, ENABLE, SET_STATUS, ENABLE, ENABLE, ENABLE, ENABLE };
-	static const unsigned int values[] = { 0, 1, STATUS_DRIVER_OK, 2, 3, 4, 5 };
+	static const enum call calls[] = {ENABLE, ENABLE, SET_STATUS, ENABLE,
+					  ENABLE, ENABLE, ENABLE};
+	static const unsigned int values[] = {0, 1, STATUS_DRIVER_OK, 2, 3, 4, 5};
 	struct bench *b = *state;
 
 	b->device.config.pairs = 8;
@@ -379,13 +393,13 @@ static void test_pairs_at_run_time(void **state)
 	assert_int_equal(device_bring_up(&b->device), 0);
 	b->n = 0;
 	assert_int_equal(set_pairs(b, 1), VIRTIO_NET_OK);
-	assert_calls(b, 0, (enum call[]){ DISABLE, DISABLE, DISABLE, DISABLE },
-		     (unsigned int[]){ 2, 3, 4, 5 }, 4);
+	assert_calls(b, 0, (enum call[]){DISABLE, DISABLE, DISABLE, DISABLE},
+		     (unsigned int[]){2, 3, 4, 5}, 4);
 	assert_int_equal(b->told_pairs, 0);
 	assert_int_equal(b->active_when_told, 1);
 	b->n = 0;
 	assert_int_equal(set_pairs(b, 2), VIRTIO_NET_OK);
-	assert_calls(b, 0, (enum call[]){ ENABLE, ENABLE }, (unsigned int[]){ 2, 3 }, 2);
+	assert_calls(b, 0, (enum call[]){ENABLE, ENABLE}, (unsigned int[]){2, 3}, 2);
 	assert_int_equal(b->told_pairs, 2);
 	assert_int_equal(b->active_when_told, 2);
 	b->n = 0;
@@ -432,7 +446,8 @@ static void test_without_control_queue(void **state)
 	b->vhost.has_config = true;
 	assert_int_equal(device_bring_up(&b->device), 0);
 	assert_int_equal(b->vport.pairs, 1); /* MQ needs it */
-	assert_int_equal(device_control(&b->device, VIRTIO_NET_CTRL_RX, 0, "\1", 1), VIRTIO_NET_ERR);
+	assert_int_equal(device_control(&b->device, VIRTIO_NET_CTRL_RX, 0, "\1", 1),
+			 VIRTIO_NET_ERR);
 	b->config.status |= htole16(VIRTIO_NET_S_ANNOUNCE);
 	assert_int_equal(device_refresh(&b->device, &changes), 0);
 	assert_int_equal(changes, 0);
@@ -451,7 +466,8 @@ static void test_write_config(void **state)
 		for (len = 0; len + offset <= 12; len++)
 			if (offset || len != 6)
 				assert_int_equal(device_write_config(&b->device, offset,
-								     "\4\4\4\4\4\4\4\4\4\4\4\4", len),
+								     "\4\4\4\4\4\4\4\4\4\4\4\4",
+								     len),
 						 -EPERM);
 	assert_memory_equal(b->vport.mac, "\2\2\2\2\2\2", 6);
 }
@@ -487,8 +503,8 @@ static void test_shut_down(void **state)
 	assert_int_equal(device_bring_up(&b->device), 0);
 	b->n = 0;
 	device_shut_down(&b->device);
-	assert_calls(b, 0, (enum call[]){ GET_VRING_BASE, GET_VRING_BASE, SET_STATUS },
-		     (unsigned int[]){ 0, 1, STATUS_RESET }, 3);
+	assert_calls(b, 0, (enum call[]){GET_VRING_BASE, GET_VRING_BASE, SET_STATUS},
+		     (unsigned int[]){0, 1, STATUS_RESET}, 3);
 }
 
 /* The peer is told, and not waited for long. */
@@ -500,8 +516,8 @@ static void test_fail(void **state)
 	assert_int_equal(device_bring_up(&b->device), 0);
 	b->n = 0;
 	device_fail(&b->device);
-	assert_calls(b, 0, (enum call[]){ SET_STATUS },
-		     (unsigned int[]){ STATUS_DRIVER_OK | VIRTIO_CONFIG_S_FAILED }, 1);
+	assert_calls(b, 0, (enum call[]){SET_STATUS},
+		     (unsigned int[]){STATUS_DRIVER_OK | VIRTIO_CONFIG_S_FAILED}, 1);
 	assert_int_equal(b->vhost.timeout_ms, 3000);
 }
 

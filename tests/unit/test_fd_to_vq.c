@@ -190,29 +190,19 @@ static void drain_without_room(void **state)
 int main(void)
 {
 	static const struct CMUnitTest plain[] = {
-		LANE_RIG_PLAIN(to_vq_in_order),
-		LANE_RIG_PLAIN(to_vq_pieces),
-		LANE_RIG_PLAIN(to_vq_nothing),
-		LANE_RIG_PLAIN(to_vq_starved),
-		LANE_RIG_PLAIN(to_vq_follows_traffic),
-		LANE_RIG_PLAIN(to_vq_broken),
-		LANE_RIG_PLAIN(to_vq_fd_fails),
-		LANE_RIG_PLAIN(drain_small_ring),
-		LANE_RIG_PLAIN(drain_large_ring),
-		LANE_RIG_PLAIN(drain_nothing),
+		LANE_RIG_PLAIN(to_vq_in_order),	       LANE_RIG_PLAIN(to_vq_pieces),
+		LANE_RIG_PLAIN(to_vq_nothing),	       LANE_RIG_PLAIN(to_vq_starved),
+		LANE_RIG_PLAIN(to_vq_follows_traffic), LANE_RIG_PLAIN(to_vq_broken),
+		LANE_RIG_PLAIN(to_vq_fd_fails),	       LANE_RIG_PLAIN(drain_small_ring),
+		LANE_RIG_PLAIN(drain_large_ring),      LANE_RIG_PLAIN(drain_nothing),
 		LANE_RIG_PLAIN(drain_without_room),
 	};
 	static const struct CMUnitTest uring[] = {
-		LANE_RIG_URING(to_vq_in_order),
-		LANE_RIG_URING(to_vq_pieces),
-		LANE_RIG_URING(to_vq_nothing),
-		LANE_RIG_URING(to_vq_starved),
-		LANE_RIG_URING(to_vq_follows_traffic),
-		LANE_RIG_URING(to_vq_broken),
-		LANE_RIG_URING(drain_small_ring),
-		LANE_RIG_URING(drain_large_ring),
-		LANE_RIG_URING(drain_nothing),
-		LANE_RIG_URING(drain_without_room),
+		LANE_RIG_URING(to_vq_in_order),	       LANE_RIG_URING(to_vq_pieces),
+		LANE_RIG_URING(to_vq_nothing),	       LANE_RIG_URING(to_vq_starved),
+		LANE_RIG_URING(to_vq_follows_traffic), LANE_RIG_URING(to_vq_broken),
+		LANE_RIG_URING(drain_small_ring),      LANE_RIG_URING(drain_large_ring),
+		LANE_RIG_URING(drain_nothing),	       LANE_RIG_URING(drain_without_room),
 	};
 	int r = cmocka_run_group_tests(plain, NULL, NULL);
 

@@ -79,11 +79,11 @@ static int bad_receive(struct io *io, struct frame *frames, unsigned int n)
 	return bad->result ? bad->result : (int)n;
 }
 
-static const struct io_ops bad_ops = { .send = bad_send, .receive = bad_receive };
+static const struct io_ops bad_ops = {.send = bad_send, .receive = bad_receive};
 
 static void io_dies(void **state)
 {
-	struct bad_io bad = { .io.ops = &bad_ops, .result = -EOPNOTSUPP };
+	struct bad_io bad = {.io.ops = &bad_ops, .result = -EOPNOTSUPP};
 	struct lane_rig *b = lane_rig_begin(state, VQ_CONTENT, 10);
 
 	b->lane.io = &bad.io;
@@ -112,7 +112,7 @@ static void io_dies(void **state)
 /* Someone sends faster than we read: the drain ends all the same. */
 static void drain_ends(void **state)
 {
-	struct bad_io flood = { .io.ops = &bad_ops };
+	struct bad_io flood = {.io.ops = &bad_ops};
 	struct lane_rig *b = lane_rig_begin(state, VQ_SPACE, 64);
 
 	b->lane.io = &flood.io;

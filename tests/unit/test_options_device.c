@@ -11,7 +11,7 @@
 
 static void test_onoff(void **state)
 {
-	static const char *const bad[] = { "2", "-1", "01", "yes", "on", "", " 1" };
+	static const char *const bad[] = {"2", "-1", "01", "yes", "on", "", " 1"};
 	struct run run;
 	char word[32];
 	size_t i;
@@ -82,7 +82,7 @@ static void test_control_queue(void **state)
 
 static void test_socket(void **state)
 {
-	static const char *const bad[] = { "8", "0o7", "rw", "1000", "00660", "-1", "" };
+	static const char *const bad[] = {"8", "0o7", "rw", "1000", "00660", "-1", ""};
 	struct run run;
 	size_t i;
 
@@ -128,8 +128,8 @@ static void test_workers(void **state)
 
 static void test_cpus(void **state)
 {
-	static const char *const bad[] = { "", ",", "1,", ",1", "1,,2", "a", "1-", "-1", "3-2",
-					   "1-2-3", "1024", "0-1023", "1 2" };
+	static const char *const bad[] = {"",	",",   "1,",	",1",	"1,,2",	  "a",	"1-",
+					  "-1", "3-2", "1-2-3", "1024", "0-1023", "1 2"};
 	struct run run;
 	size_t i;
 
@@ -217,12 +217,9 @@ static void test_devargs(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_onoff),
-		cmocka_unit_test(test_switch),
-		cmocka_unit_test(test_control_queue),
-		cmocka_unit_test(test_socket),
-		cmocka_unit_test(test_workers),
-		cmocka_unit_test(test_cpus),
+		cmocka_unit_test(test_onoff),	      cmocka_unit_test(test_switch),
+		cmocka_unit_test(test_control_queue), cmocka_unit_test(test_socket),
+		cmocka_unit_test(test_workers),	      cmocka_unit_test(test_cpus),
 		cmocka_unit_test(test_devargs),
 	};
 

@@ -7,11 +7,11 @@
 
 #include "port/status.h"
 
-#define FAILED VIRTIO_CONFIG_S_FAILED
+#define FAILED	    VIRTIO_CONFIG_S_FAILED
 #define NEEDS_RESET VIRTIO_CONFIG_S_NEEDS_RESET
 
-static const uint8_t way_up[] = { STATUS_RESET, STATUS_ACKNOWLEDGE, STATUS_DRIVER,
-				  STATUS_FEATURES_OK, STATUS_DRIVER_OK };
+static const uint8_t way_up[] = {STATUS_RESET, STATUS_ACKNOWLEDGE, STATUS_DRIVER,
+				 STATUS_FEATURES_OK, STATUS_DRIVER_OK};
 #define STEPS (sizeof(way_up) / sizeof(way_up[0]))
 
 static void test_way_up(void **state)
@@ -48,7 +48,7 @@ static void test_failed(void **state)
 /* Nothing but a reset leads out of these. */
 static void test_dead_ends(void **state)
 {
-	static const uint8_t ends[] = { FAILED, NEEDS_RESET };
+	static const uint8_t ends[] = {FAILED, NEEDS_RESET};
 	size_t i, k, e;
 
 	(void)state;
@@ -76,8 +76,8 @@ static void test_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_way_up),	  cmocka_unit_test(test_reset_from_everywhere),
-		cmocka_unit_test(test_failed),	  cmocka_unit_test(test_dead_ends),
+		cmocka_unit_test(test_way_up), cmocka_unit_test(test_reset_from_everywhere),
+		cmocka_unit_test(test_failed), cmocka_unit_test(test_dead_ends),
 		cmocka_unit_test(test_names),
 	};
 

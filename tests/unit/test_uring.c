@@ -125,8 +125,8 @@ static void refused_amid_a_batch(void **state)
 	assert_non_null(large);
 	fill_all(b, 0);
 	b->frames[9].iov = (struct iovec *)8;
-	b->frames[20].iov[1] = (struct iovec){ (void *)8, 100 };
-	b->frames[30].iov[2] = (struct iovec){ large, 8u << 20 };
+	b->frames[20].iov[1] = (struct iovec){(void *)8, 100};
+	b->frames[30].iov[2] = (struct iovec){large, 8u << 20};
 	b->frames[63].iov = (struct iovec *)8;
 	assert_int_equal(uring_rig_send(b, IO_BATCH), IO_BATCH);
 	for (i = 0; i < IO_BATCH; i++) {
@@ -191,7 +191,7 @@ static void receive_fails(void **state)
 static bool knows_nowait(int fd)
 {
 	uint64_t value;
-	struct iovec iov = { &value, sizeof(value) };
+	struct iovec iov = {&value, sizeof(value)};
 
 	return preadv2(fd, &iov, 1, -1, RWF_NOWAIT) >= 0 || errno == EAGAIN;
 }
@@ -217,7 +217,7 @@ static void write_frame(struct uring_rig *b, unsigned int i, uint32_t total)
  */
 static void full_amid_a_batch(void **state)
 {
-	static const uint32_t sizes[] = { 2000, 1500, 1500, 300, 1500, 1500 };
+	static const uint32_t sizes[] = {2000, 1500, 1500, 300, 1500, 1500};
 	uint8_t page[4096];
 	struct uring_rig *b;
 	int ends[2], i;
@@ -269,7 +269,7 @@ static bool gap_was_closed(struct uring_rig *b)
 static void gap_amid_reads(void **state)
 {
 	/* expires again and again while a batch is under way */
-	const struct itimerspec often = { { 0, 3000 }, { 0, 3000 } };
+	const struct itimerspec often = {{0, 3000}, {0, 3000}};
 	struct uring_rig *b = *state;
 	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	int tries;

@@ -25,14 +25,14 @@ struct tap_bench {
 
 static struct sockaddr_ll address(const struct tap_bench *t)
 {
-	return (struct sockaddr_ll){ .sll_family = AF_PACKET,
-				     .sll_protocol = htons(ETH_P_ALL),
-				     .sll_ifindex = (int)t->kp->ifindex };
+	return (struct sockaddr_ll){.sll_family = AF_PACKET,
+				    .sll_protocol = htons(ETH_P_ALL),
+				    .sll_ifindex = (int)t->kp->ifindex};
 }
 
 static void tap_begin(struct tap_bench *t, void **state)
 {
-	const struct tap_config cfg = { .name = "vnet0", .pairs = 1 };
+	const struct tap_config cfg = {.name = "vnet0", .pairs = 1};
 	struct sockaddr_ll sll;
 	int on = 1, size = 1 << 20;
 
@@ -47,8 +47,8 @@ static void tap_begin(struct tap_bench *t, void **state)
 	t->sock = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(ETH_P_ALL));
 	assert_true(t->sock >= 0);
 	assert_int_equal(setsockopt(t->sock, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)), 0);
-	assert_int_equal(
-		setsockopt(t->sock, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on)), 0);
+	assert_int_equal(setsockopt(t->sock, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on)),
+			 0);
 	sll = address(t);
 	assert_int_equal(bind(t->sock, (struct sockaddr *)&sll, sizeof(sll)), 0);
 }

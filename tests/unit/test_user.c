@@ -25,7 +25,8 @@
 #define F_PROTOCOL BIT(VHOST_USER_F_PROTOCOL_FEATURES)
 #define F_DEVICE   SCRIPTED_PEER_FEATURES
 #define PF_OURS                                                                                    \
-	(PF(MQ) | PF(RARP) | PF(REPLY_ACK) | PF(NET_MTU) | PF(BACKEND_REQ) | PF(CONFIG) | PF(STATUS))
+	(PF(MQ) | PF(RARP) | PF(REPLY_ACK) | PF(NET_MTU) | PF(BACKEND_REQ) | PF(CONFIG) |          \
+	 PF(STATUS))
 
 /* ---- the front-end's whole conversation ---- */
 

@@ -40,7 +40,7 @@ static void to_fd_pieces(void **state)
 	static const struct {
 		unsigned int pieces;
 		int batch;
-	} cases[] = { { 2, 43 }, { 3, 33 }, { 63, 20 } };
+	} cases[] = {{2, 43}, {3, 33}, {63, 20}};
 	size_t i;
 	int r, moved;
 
@@ -130,7 +130,7 @@ static void to_fd_broken(void **state)
 /* One frame in four is refused: the others go, in order, and each errno has its counter. */
 static void drop_some(struct lane_rig *b, int error, enum lane_drop reason)
 {
-	int script[20] = { 0 };
+	int script[20] = {0};
 	unsigned int i;
 
 	for (i = 0; i < 20; i += 4)
@@ -147,9 +147,9 @@ static void drop_some(struct lane_rig *b, int error, enum lane_drop reason)
 	assert_int_equal(fake_kport_get(&b->port, 0, NULL), -1);
 	lane_rig_assert_drops(b, reason, 5);
 	assert_int_equal(b->lane.counters.frames, 15);
-	assert_int_equal(b->lane.counters.bytes,
-			 lane_rig_bytes(0, 20) - rig_frame_len(0) - rig_frame_len(4) -
-				 rig_frame_len(8) - rig_frame_len(12) - rig_frame_len(16));
+	assert_int_equal(b->lane.counters.bytes, lane_rig_bytes(0, 20) - rig_frame_len(0) -
+							 rig_frame_len(4) - rig_frame_len(8) -
+							 rig_frame_len(12) - rig_frame_len(16));
 }
 
 static const struct {
@@ -157,13 +157,10 @@ static const struct {
 	enum lane_drop reason;
 	const char *name;
 } reasons[] = {
-	{ EINVAL, LANE_DROP_REFUSED, "refused" },
-	{ EIO, LANE_DROP_IFACE_DOWN, "iface_down" },
-	{ ENOMEM, LANE_DROP_NO_MEMORY, "no_memory" },
-	{ ENOBUFS, LANE_DROP_NO_MEMORY, "no_memory" },
-	{ EPERM, LANE_DROP_OTHER, "other_error" },
-	{ EMSGSIZE, LANE_DROP_OTHER, "other_error" },
-	{ EBADFD, LANE_DROP_OTHER, "other_error" },
+	{EINVAL, LANE_DROP_REFUSED, "refused"},	    {EIO, LANE_DROP_IFACE_DOWN, "iface_down"},
+	{ENOMEM, LANE_DROP_NO_MEMORY, "no_memory"}, {ENOBUFS, LANE_DROP_NO_MEMORY, "no_memory"},
+	{EPERM, LANE_DROP_OTHER, "other_error"},    {EMSGSIZE, LANE_DROP_OTHER, "other_error"},
+	{EBADFD, LANE_DROP_OTHER, "other_error"},
 };
 
 static void to_fd_drops(void **state)
@@ -184,18 +181,13 @@ static void to_fd_drops(void **state)
 int main(void)
 {
 	static const struct CMUnitTest plain[] = {
-		LANE_RIG_PLAIN(to_fd_in_order),
-		LANE_RIG_PLAIN(to_fd_pieces),
-		LANE_RIG_PLAIN(to_fd_nothing),
-		LANE_RIG_PLAIN(to_fd_full),
-		LANE_RIG_PLAIN(to_fd_broken),
-		LANE_RIG_PLAIN(to_fd_drops),
+		LANE_RIG_PLAIN(to_fd_in_order), LANE_RIG_PLAIN(to_fd_pieces),
+		LANE_RIG_PLAIN(to_fd_nothing),	LANE_RIG_PLAIN(to_fd_full),
+		LANE_RIG_PLAIN(to_fd_broken),	LANE_RIG_PLAIN(to_fd_drops),
 	};
 	static const struct CMUnitTest uring[] = {
-		LANE_RIG_URING(to_fd_in_order),
-		LANE_RIG_URING(to_fd_pieces),
-		LANE_RIG_URING(to_fd_nothing),
-		LANE_RIG_URING(to_fd_full),
+		LANE_RIG_URING(to_fd_in_order), LANE_RIG_URING(to_fd_pieces),
+		LANE_RIG_URING(to_fd_nothing),	LANE_RIG_URING(to_fd_full),
 		LANE_RIG_URING(to_fd_broken),
 	};
 	int r = cmocka_run_group_tests(plain, NULL, NULL);

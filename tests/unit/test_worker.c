@@ -22,9 +22,9 @@
 #include "engine_rig.h"
 #include "virtio/feature.h"
 
-#define PAIRS 2
+#define PAIRS	2
 #define LONG_MS 20000
-#define RINGS (FEATURE(F_VERSION_1) | FEATURE_NET(MRG_RXBUF) | FEATURE(RING_F_EVENT_IDX))
+#define RINGS	(FEATURE(F_VERSION_1) | FEATURE_NET(MRG_RXBUF) | FEATURE(RING_F_EVENT_IDX))
 
 struct bench {
 	struct fake_kport ports[PAIRS]; /* the first is the port, with both their fds */
@@ -275,7 +275,7 @@ static void test_send(void **state)
 
 static void await_failure(struct bench *b)
 {
-	struct pollfd pfd = { .fd = worker_event_fd(b->w), .events = POLLIN };
+	struct pollfd pfd = {.fd = worker_event_fd(b->w), .events = POLLIN};
 
 	assert_int_equal(poll(&pfd, 1, LONG_MS), 1);
 }
@@ -283,7 +283,7 @@ static void await_failure(struct bench *b)
 static void assert_no_failure(struct bench *b)
 {
 	struct worker_failure f = worker_take_failure(b->w);
-	struct pollfd pfd = { .fd = worker_event_fd(b->w), .events = POLLIN };
+	struct pollfd pfd = {.fd = worker_event_fd(b->w), .events = POLLIN};
 
 	assert_null(f.vq);
 	assert_int_equal(f.fd_error, 0);
@@ -397,12 +397,12 @@ static void test_open_fails(void **state)
 int main(void)
 {
 	static const struct CMUnitTest plain[] = {
-		TEST(test_plain),	  TEST(test_busy),	TEST(test_two_workers),
-		TEST(test_sleeps),	  TEST(test_stale),	TEST(test_send),
+		TEST(test_plain),	   TEST(test_busy),	   TEST(test_two_workers),
+		TEST(test_sleeps),	   TEST(test_stale),	   TEST(test_send),
 		TEST(test_stop_and_start), TEST(test_broken_ring), TEST(test_two_failures),
-		TEST(test_fd_error),	  TEST(test_open_fails),
+		TEST(test_fd_error),	   TEST(test_open_fails),
 	};
-	static const struct CMUnitTest uring[] = { TEST(test_uring) };
+	static const struct CMUnitTest uring[] = {TEST(test_uring)};
 	int r = cmocka_run_group_tests(plain, NULL, NULL);
 
 	if (!r)

@@ -56,8 +56,8 @@ struct frame *uring_rig_lay_out(struct uring_rig *b, unsigned int i, uint32_t fi
 	struct frame *f = &b->frames[i];
 
 	frame_init(f, b->iovs[i], 3, b->port.kport.hdr_len);
-	f->iov[1] = (struct iovec){ b->bytes[i], first };
-	f->iov[2] = (struct iovec){ b->bytes[i] + first, len - first };
+	f->iov[1] = (struct iovec){b->bytes[i], first};
+	f->iov[2] = (struct iovec){b->bytes[i] + first, len - first};
 	f->iovcnt = 3;
 	f->len = len;
 	return f;
