@@ -97,6 +97,14 @@ static void take_mac(struct mirror *m)
 			   mac[1], mac[2], mac[3], mac[4], mac[5]);
 }
 
+static void warn_of_mtu(struct mirror *m)
+{
+	if (m->vport->mtu && m->link.mtu > m->vport->mtu)
+		log_warning(tag(m),
+			    "mtu %u is larger than the backend's %u: it may drop longer frames",
+			    m->link.mtu, m->vport->mtu);
+}
+
 /* So does its MTU, unless an option or someone else has set another one. */
 static void take_mtu(struct mirror *m)
 {
@@ -114,10 +122,7 @@ static void take_mtu(struct mirror *m)
 			log_warning(tag(m), "cannot set the backend's mtu %u: %s", theirs,
 				    strerror(-r));
 	}
-	if (m->link.mtu > theirs)
-		log_warning(tag(m),
-			    "mtu %u is larger than the backend's %u: it may drop longer frames",
-			    m->link.mtu, theirs);
+	warn_of_mtu(m);
 }
 
 /* ---- to the device ---- */
@@ -168,28 +173,38 @@ void mirror_device(struct mirror *m, unsigned int changes)
 {
 	if (changes & VPORT_MAC)
 		take_mac(m);
-	if (changes & VPORT_MTU)
+	if (changes & VPORT_MTU) {
 		take_mtu(m);
+		tell_mtu(m);
+	}
+}
+
+/* An event may be older than our own last change: what counts is what is so now. */
+static void look_again(struct mirror *m, struct linkmon_state *state)
+{
+	struct rtnl_info info;
+
+	if (rtnl_get(m->rtnl, m->kport->ifindex, &info))
+		return;
+	state->mtu = info.mtu;
+	memcpy(state->mac, info.mac, ETH_ALEN);
 }
 
 void mirror_link(struct mirror *m, const struct linkmon_state *state)
 {
 	const struct linkmon_state before = m->link;
-	bool connected = m->vport && m->vport->connected;
 
 	m->link = *state;
-	memcpy(m->kport->mac, state->mac, ETH_ALEN);
-	if (!connected)
+	look_again(m, &m->link);
+	memcpy(m->kport->mac, m->link.mac, ETH_ALEN);
+	if (!m->vport || !m->vport->connected)
 		return;
-	if (memcmp(m->vport->mac, state->mac, ETH_ALEN))
+	if (memcmp(m->vport->mac, m->link.mac, ETH_ALEN))
 		tell_mac(m);
-	if ((before.flags ^ state->flags) & (IFF_PROMISC | IFF_ALLMULTI))
-		tell_modes(m, state->flags);
-	if (before.mtu == state->mtu)
+	if ((before.flags ^ m->link.flags) & (IFF_PROMISC | IFF_ALLMULTI))
+		tell_modes(m, m->link.flags);
+	if (before.mtu == m->link.mtu)
 		return;
 	tell_mtu(m);
-	if (m->vport->mtu && state->mtu > m->vport->mtu)
-		log_warning(tag(m),
-			    "mtu %u is larger than the backend's %u: it may drop longer frames",
-			    state->mtu, m->vport->mtu);
+	warn_of_mtu(m);
 }

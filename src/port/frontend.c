@@ -9,10 +9,10 @@
  *
  * As a client, an attempt that fails is repeated after a pause that doubles from 10 ms
  * to 1 s, and a socket file that appears ends the pause at once. As a server there is
- * nothing to repeat: the next attempt begins when someone connects, but after one that
- * broke the rules not before the pause. The first failure with a given reason is logged,
- * its repetitions are not. A connection that was given up because the peer broke the
- * rules counts as an attempt that failed, unless it had lasted.
+ * nothing to repeat: the next attempt begins when someone connects, but after a device
+ * that broke the rules not before the pause. The first failure with a given reason is
+ * logged, its repetitions are not. A connection that was given up because the peer broke
+ * the rules counts as an attempt that failed, unless it had lasted.
  */
 #include "port/frontend.h"
 
@@ -32,6 +32,8 @@
 
 #define BACKOFF_MIN_NS UINT64_C(10000000)
 #define BACKOFF_MAX_NS UINT64_C(1000000000)
+/* Different reasons logged for attempts that fail; nobody learns more from further ones. */
+#define FAILURES_MAX 8u
 /* A connection that lived that long says that the peer is sound. */
 #define LASTING_NS UINT64_C(1000000000)
 
@@ -67,7 +69,9 @@ struct frontend {
 	unsigned int refused;	/* connections beside this one */
 	uint64_t last_features; /* of the last connection, 0: there was none */
 	unsigned int last_pairs;
-	char last_failure[128]; /* the reason that was logged, "" after success */
+	/* the reasons that were logged since the last success */
+	char failures[FAILURES_MAX][128];
+	unsigned int nfailures;
 };
 
 static struct frontend *to_frontend(struct vport *vp)
@@ -116,7 +120,7 @@ static void log_connected(struct frontend *fe)
 			    "--hugepages: not enough free huge pages (vm.nr_hugepages), using "
 			    "ordinary ones");
 	log_differences(fe);
-	fe->last_failure[0] = '\0';
+	fe->nfailures = 0;
 }
 
 /* What went wrong, in one phrase. */
@@ -129,11 +133,25 @@ static void describe_failure(const struct frontend *fe, int error, char *buf, si
 		 v->why && v->why[0] ? v->why : strerror(-error));
 }
 
+/* Is this reason a new one? */
+static bool remember_failure(struct frontend *fe, const char *failure)
+{
+	unsigned int i;
+
+	for (i = 0; i < fe->nfailures; i++)
+		if (!strcmp(failure, fe->failures[i]))
+			return false;
+	if (fe->nfailures == FAILURES_MAX)
+		return false;
+	snprintf(fe->failures[fe->nfailures++], sizeof(fe->failures[0]), "%s", failure);
+	return true;
+}
+
 /* The same reason again and again is one line. */
 static void log_failure(struct frontend *fe, int error)
 {
 	bool absent = error == -ENOENT || error == -ECONNREFUSED;
-	char failure[sizeof(fe->last_failure)];
+	char failure[sizeof(fe->failures[0])];
 
 	if (error == -ECANCELED)
 		return;
@@ -141,9 +159,8 @@ static void log_failure(struct frontend *fe, int error)
 		strcpy(failure, "absent");
 	else
 		describe_failure(fe, error, failure, sizeof(failure));
-	if (!strcmp(failure, fe->last_failure))
+	if (!remember_failure(fe, failure))
 		return;
-	memcpy(fe->last_failure, failure, sizeof(failure));
 	if (absent)
 		log_notice(fe->config.tag, "waiting for the backend at %s (%s)", fe->config.path,
 			   strerror(-error));
@@ -294,7 +311,7 @@ static int try_to_connect(struct frontend *fe)
 	if (r) {
 		log_failure(fe, r);
 		forget(fe);
-		wait_and_retry(fe, r != -ECONNRESET);
+		wait_and_retry(fe, false);
 		return 0;
 	}
 	log_connected(fe);
