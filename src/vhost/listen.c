@@ -8,6 +8,7 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fdmsg.h"
@@ -16,6 +17,7 @@
 /* One back-end is served; the next ones only learn that they are too many. */
 #define BACKLOG		 8
 #define PROBE_TIMEOUT_MS 100
+#define LOCK_TRIES 20 /* 10 ms each */
 
 struct vhost_listen {
 	int fd;
@@ -42,19 +44,37 @@ static bool is_current(int fd, const char *path)
 	       a.st_ino == b.st_ino;
 }
 
+/* A process that was just killed holds its lock until its last thread is gone. */
+static int lock_soon(int fd)
+{
+	const struct timespec pause = {.tv_nsec = 10000000};
+	int i;
+
+	for (i = 0; i < LOCK_TRIES; i++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		if (errno != EWOULDBLOCK)
+			return -errno;
+		nanosleep(&pause, NULL);
+	}
+	return -EWOULDBLOCK;
+}
+
 /* Who removes the lock file holds it, so a locked file that is not there is of no use. */
 static int take_lock(struct vhost_listen *l, const char **why)
 {
+	int r;
+
 	for (;;) {
 		l->lock_fd = open(l->lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 		if (l->lock_fd < 0)
 			return fail(why, -errno, "cannot make the lock file beside it (PATH.lock)");
-		if (flock(l->lock_fd, LOCK_EX | LOCK_NB) < 0) {
-			if (errno == EWOULDBLOCK)
-				return fail(why, -EADDRINUSE,
-					    "another vubridge listens there; choose another path");
-			return fail(why, -errno, "cannot lock the file beside it (PATH.lock)");
-		}
+		r = lock_soon(l->lock_fd);
+		if (r == -EWOULDBLOCK)
+			return fail(why, -EADDRINUSE,
+				    "another vubridge listens there; choose another path");
+		if (r)
+			return fail(why, r, "cannot lock the file beside it (PATH.lock)");
 		if (is_current(l->lock_fd, l->lock_path))
 			return 0;
 		close_fd(&l->lock_fd);

@@ -88,6 +88,7 @@ ip -n "$NS_B" link show v9 2>/dev/null && fail "v9 was left behind"
 # one that was killed leaves its socket, and the next one takes its place
 stop "${PID[va]}" KILL
 [ -S "$SOCK_A" ] || fail "no stale socket to test with"
+wait_until 5 sh -c "! ip -n '$NS_A' link show vnet0" || fail "the killed one's interface stays"
 start_vubridge va2 "$NS_A" --path "$SOCK_A" --server --iface vnet0
 wait_iface "$NS_A" vnet0
 address "$NS_A" vnet0 10.0.0.1/24 fd00::1/64
