@@ -37,6 +37,11 @@ struct kport_ops {
 	 * bits of a device (HOST side) that the peer took. Returns 0 or -errno.
 	 */
 	int (*set_offload)(struct kport *kp, uint64_t host_features);
+	/*
+	 * Lets the first @n pairs alone carry frames: the kernel hands none to the fds of
+	 * the others, which cannot be read meanwhile (-EBADFD). All of them at first.
+	 */
+	int (*set_pairs)(struct kport *kp, unsigned int n);
 	/* The kernel's own count of frames it dropped since the interface was made because our
 	 * queue was full (tx_dropped). */
 	int (*get_overflows)(struct kport *kp, uint64_t *count);
@@ -51,6 +56,7 @@ struct kport {
 	uint8_t mac[ETH_ALEN];
 	uint8_t hdr_len;  /* bytes of virtio-net header before each frame on the fds */
 	bool vectored;    /* frames pass by plain readv and writev (so io_uring may do it too) */
+	bool created;     /* by open; the interface did not exist before */
 	unsigned int pairs;
 	int *fds; /* [pairs], O_NONBLOCK, owned by the port */
 	/* VIRTIO_NET_F_ bits of a driver (GUEST side) and device (HOST side) that the

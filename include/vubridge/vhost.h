@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What a virtio device asks of the peer that serves its rings (the vhost-user
- * backend behind a socket, or the kernel's vhost): twelve operations.
+ * backend behind a socket, or the kernel's vhost). An operation that the peer has no
+ * use for succeeds at once, unless it says otherwise below.
  *
  * All belong to the control thread. They return 0 or -errno and are silent; what
  * went wrong is in vhost->why and vhost->request, for the one who logs. A request
@@ -39,21 +40,32 @@ struct vhost_ring {
 
 struct vhost;
 
+/* What the peer told unasked. */
+enum vhost_news {
+	VHOST_NEWS_NONE,
+	VHOST_NEWS_CONFIG, /* the configuration space changed: read it again */
+};
+
 struct vhost_ops {
 	/*
-	 * Connects and negotiates the transport (owner, protocol features). Sets
-	 * vhost->fd and what is offered below.
+	 * Connects, or takes over vhost->accepted_fd, and negotiates the transport (owner,
+	 * protocol features). Sets vhost->fd and what is offered below.
 	 */
 	int (*open)(struct vhost *v);
 	/* Device features to ack: a subset of vhost->features (transport bits are added here). */
 	int (*set_features)(struct vhost *v, uint64_t features);
 	/* virtio 2.1 device status; nothing to do (0) where the peer keeps no status. */
 	int (*set_status)(struct vhost *v, uint8_t status);
+	/* What the peer made of it: -EOPNOTSUPP where vhost->has_status is false. */
+	int (*get_status)(struct vhost *v, uint8_t *status);
 	/*
 	 * The MTU of the interface, after set_features; nothing to do (0) where the peer did
 	 * not agree to hear it or VIRTIO_NET_F_MTU was not acked.
 	 */
 	int (*set_mtu)(struct vhost *v, uint16_t mtu);
+	/* Asks the peer to tell the network where @mac is now (RARP); -EOPNOTSUPP where
+	 * it did not agree to. */
+	int (*announce)(struct vhost *v, const uint8_t mac[6]);
 	/* Reads @len bytes at @offset of the device's configuration space; -EOPNOTSUPP
 	 * where vhost->has_config is false. */
 	int (*get_config)(struct vhost *v, void *buf, uint32_t offset, uint32_t len);
@@ -66,10 +78,11 @@ struct vhost_ops {
 	/* Stops a ring and returns its base (the next available index) in *base. */
 	int (*get_vring_base)(struct vhost *v, unsigned int index, uint16_t *base);
 	/*
-	 * Reads what the peer sent unasked: call when fd is readable. 0, or -errno when
-	 * the peer hung up (-ECONNRESET) or sent something it was not asked (-EPROTO).
+	 * Reads what the peer sent unasked: call when fd or backend_fd is readable. 0 and
+	 * *news, of which there may be more, or -errno when the peer hung up (-ECONNRESET)
+	 * or sent something that it may not (-EPROTO).
 	 */
-	int (*hear)(struct vhost *v);
+	int (*hear)(struct vhost *v, enum vhost_news *news);
 	/* Closes the connection and forgets everything negotiated; safe at any time. */
 	void (*close)(struct vhost *v);
 };
@@ -79,9 +92,15 @@ struct vhost {
 	/* set by whoever makes the object */
 	int cancel_fd;           /* readable: give up waiting (borrowed), or -1 */
 	unsigned int timeout_ms; /* for one answer */
+	/*
+	 * A connection that the peer made (server mode), for the next open, which owns it
+	 * from then on; -1: open connects.
+	 */
+	int accepted_fd;
 
 	/* set by open */
 	int fd;                  /* watch for readable and hang-up; -1 when closed */
+	int backend_fd;          /* watch for readable; -1: the peer has no such channel */
 	uint64_t features;       /* VIRTIO_*_F_ bits the peer offers, transport bits removed */
 	unsigned int max_pairs;  /* queue pairs the peer serves, at least 1 */
 	bool has_status;         /* set_status reaches the peer */

@@ -5,14 +5,24 @@
  * (port/frontend.c); later the device side.
  *
  * Everything here is the control thread's. Between `up` and the return of `down`
- * the rings belong to the workers.
+ * the rings of active pairs belong to the workers.
  */
 #ifndef VUBRIDGE_VPORT_H
 #define VUBRIDGE_VPORT_H
 
 #include <vubridge/vq.h>
 
+#include <linux/if_ether.h>
+
 struct vport;
+
+/* What of the device's configuration (5.1.4) changed. */
+enum vport_change {
+	VPORT_LINK = 1,     /* net_status, VIRTIO_NET_S_LINK_UP */
+	VPORT_MTU = 2,      /* mtu */
+	VPORT_MAC = 4,      /* mac */
+	VPORT_ANNOUNCE = 8, /* the device asks to be announced (VIRTIO_NET_S_ANNOUNCE) */
+};
 
 /* What a port tells its owner; called from the control thread. */
 struct vport_events {
@@ -26,8 +36,13 @@ struct vport_events {
 	 * before this returns; afterwards ring memory is reset or unmapped.
 	 */
 	void (*down)(void *owner);
-	/* The net status of the device changed (virtio 1.3, 5.1.4: VIRTIO_NET_S_LINK_UP). */
-	void (*link)(void *owner);
+	/* The configuration changed while the device was up; @changes: VPORT_ bits. */
+	void (*changed)(void *owner, unsigned int changes);
+	/*
+	 * active_pairs changed while the device was up. Rings of pairs that are not active
+	 * any more must be quiesced before this returns.
+	 */
+	void (*pairs)(void *owner);
 };
 
 struct vport_ops {
@@ -37,6 +52,18 @@ struct vport_ops {
 	void (*stop)(struct vport *vp);
 	/* A worker found ring @vq broken: log it, disconnect, retry with back-off. */
 	void (*broken)(struct vport *vp, const struct vq *vq);
+	/*
+	 * A command of the control queue (5.1.6.5), @len bytes at @data as they would stand
+	 * in the ring. Returns VIRTIO_NET_OK or VIRTIO_NET_ERR.
+	 */
+	uint8_t (*control)(struct vport *vp, uint8_t class, uint8_t command, const void *data,
+			   size_t len);
+	/* A write to the configuration space: the MAC alone may be written, else -EPERM. */
+	int (*write_config)(struct vport *vp, size_t offset, const void *data, size_t len);
+	/* Tells the peer the interface's MTU, if it agreed to hear it. 0 or -errno. */
+	int (*set_mtu)(struct vport *vp, unsigned int mtu);
+	/* Has the peer tell the network where mac is; -EOPNOTSUPP: it does not do that. */
+	int (*announce)(struct vport *vp);
 	void (*close)(struct vport *vp); /* NULL-safe, stops first */
 };
 
@@ -52,8 +79,15 @@ struct vport {
 	bool connected;     /* the peer is there */
 	bool rings_enabled; /* every active ring is enabled */
 	uint64_t features;  /* negotiated, valid while connected */
-	unsigned int pairs; /* active queue pairs */
+	unsigned int max_pairs;    /* that the peer serves */
+	unsigned int pairs;        /* that have rings: at most what was asked for */
+	unsigned int active_pairs; /* the first of them, whose rings are enabled */
 	uint8_t ring_hdr_len; /* bytes of virtio-net header in the rings: 10 or 12 */
+	/* of the configuration space, as far as the peer serves it */
+	bool has_mac; /* the peer gave one */
+	uint8_t mac[ETH_ALEN]; /* the device's */
+	uint16_t mtu; /* the largest that the peer allows, 0: it did not say */
+
 	uint64_t connects;  /* times up was called */
 	struct vq **vqs;    /* [2 * pairs]: even receive (VQ_CONTENT), odd transmit (VQ_SPACE) */
 };

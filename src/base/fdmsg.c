@@ -220,6 +220,13 @@ int fdmsg_accept(int listen_fd, const struct fdmsg_wait *wait)
 	}
 }
 
+int fdmsg_pair(int fds[2])
+{
+	return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0 ?
+		       -errno :
+		       0;
+}
+
 static void attach_fds(struct msghdr *msg, union control *control, const int *fds,
 		       unsigned int nfds)
 {

@@ -40,6 +40,8 @@ int fdmsg_connect(const char *path, const struct fdmsg_wait *wait);
 /* A socket that listens at @path; removing an old file there is the caller's. */
 int fdmsg_listen(const char *path, int backlog);
 int fdmsg_accept(int listen_fd, const struct fdmsg_wait *wait);
+/* Two sockets that are connected with one another. */
+int fdmsg_pair(int fds[2]);
 
 /* Sends all of @iov, with @nfds descriptors (at most FDMSG_FDS_MAX). */
 int fdmsg_send(int fd, const struct iovec *iov, unsigned int iovcnt, const int *fds,

@@ -6,42 +6,47 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <systemd/sd-daemon.h>
 #include <vubridge/vport.h>
 
 #include "base/log.h"
 #include "base/util.h"
+#include "daemon/announce.h"
 #include "daemon/carrier.h"
 #include "daemon/counters.h"
+#include "daemon/mirror.h"
 #include "engine/worker.h"
 #include "net/linkmon.h"
 #include "net/rtnl.h"
 #include "net/tap.h"
 #include "port/frontend.h"
+#include "vhost/listen.h"
 #include "vhost/user.h"
+#include "virtio/feature.h"
 
 /* For one answer of the backend, some of which reconfigure a whole switch first. */
 #define ANSWER_TIMEOUT_MS 3000
 
-/* One queue pair in this version; everything below counts to bridge->pairs. */
-#define PAIRS 1
-
 struct bridge {
 	const struct options *options;
 	sd_event *event;
-	unsigned int pairs;
+	unsigned int pairs, nworkers;
 
 	struct kport *kport;
+	struct rtnl *rtnl;
 	struct linkmon *linkmon;
-	struct linkmon_state link; /* as last told by the kernel */
 	sd_event_source *linkmon_source;
+	struct mirror mirror;
 
-	struct worker **workers;          /* [pairs] */
-	sd_event_source **worker_sources; /* [pairs] */
+	struct worker **workers;          /* [nworkers] */
+	sd_event_source **worker_sources; /* [nworkers] */
 
+	struct vhost_listen *listen; /* server mode */
 	struct vhost *vhost;
 	struct vport *vport;
 
-	bool forwarding; /* workers run, carrier is on */
+	bool forwarding;      /* workers run, carrier is on */
+	unsigned int running; /* pairs that workers forward for */
 };
 
 /* ---- carrier ---- */
@@ -60,26 +65,69 @@ static void set_carrier(struct bridge *b, bool on)
 			  strerror(-r));
 }
 
+static struct worker *worker_of(const struct bridge *b, unsigned int pair)
+{
+	return b->workers[pair % b->nworkers];
+}
+
+static void attach_pairs(struct bridge *b, unsigned int n)
+{
+	int r = b->kport->ops->set_pairs(b->kport, n);
+
+	if (r && r != -EBADFD)
+		log_error(tag(b), "cannot use %u queues of the interface: %s", n, strerror(-r));
+}
+
+/*
+ * Forwards for the first @n pairs. The kernel hands frames to a queue only while someone
+ * reads it: a queue is attached before its worker starts and detached after it stopped.
+ */
+static void run_pairs(struct bridge *b, unsigned int n)
+{
+	struct vq **vqs = b->vport->vqs;
+
+	while (b->running > n) {
+		b->running--;
+		worker_stop(worker_of(b, b->running), b->running);
+	}
+	if (n)
+		attach_pairs(b, n);
+	for (; b->running < n; b->running++)
+		worker_start(worker_of(b, b->running), b->running, vqs[2 * b->running],
+			     vqs[2 * b->running + 1]);
+}
+
+/* Has the network learn where our address is: by the backend, or else by a frame of ours. */
+static void announce(struct bridge *b)
+{
+	uint8_t packet[ANNOUNCE_LEN];
+	int r = b->vport->ops->announce(b->vport);
+
+	if (r == -EOPNOTSUPP) {
+		announce_packet(packet, b->kport->mac);
+		r = worker_send(worker_of(b, 0), 0, packet, sizeof(packet));
+	}
+	if (r)
+		log_warning(tag(b), "cannot announce the address: %s", strerror(-r));
+	b->vport->ops->control(b->vport, VIRTIO_NET_CTRL_ANNOUNCE, VIRTIO_NET_CTRL_ANNOUNCE_ACK,
+			       NULL, 0);
+}
+
 /* Frames first have somewhere to go, then the kernel is told. */
 static void begin_forwarding(struct bridge *b)
 {
-	unsigned int i;
-
-	for (i = 0; i < b->vport->pairs; i++)
-		worker_start(b->workers[i], b->vport->vqs[2 * i], b->vport->vqs[2 * i + 1]);
+	run_pairs(b, b->vport->active_pairs);
 	b->forwarding = true;
 	set_carrier(b, true);
 	log_notice(tag(b), "carrier on");
+	announce(b);
 }
 
 static void end_forwarding(struct bridge *b, const char *reason)
 {
-	unsigned int i;
-
 	set_carrier(b, false);
 	b->forwarding = false;
-	for (i = 0; i < b->pairs; i++)
-		worker_stop(b->workers[i]);
+	run_pairs(b, 0);
 	log_notice(tag(b), "carrier off: %s", reason);
 }
 
@@ -114,33 +162,46 @@ static int on_device_up(void *owner)
 		log_error(tag(b), "cannot set the interface's offloads: %s", strerror(-r));
 		return r;
 	}
+	mirror_up(&b->mirror);
 	follow_device(b);
 	return 0;
 }
 
-static void on_device_change(void *owner)
+static void on_device_down(void *owner)
 {
 	follow_device(owner);
 }
 
+static void on_device_changed(void *owner, unsigned int changes)
+{
+	struct bridge *b = owner;
+
+	mirror_device(&b->mirror, changes);
+	follow_device(b);
+	if (changes & VPORT_ANNOUNCE && b->forwarding)
+		announce(b);
+}
+
+static void on_device_pairs(void *owner)
+{
+	struct bridge *b = owner;
+
+	log_notice(tag(b), "%u of %u queue pairs active", b->vport->active_pairs, b->vport->pairs);
+	if (b->forwarding)
+		run_pairs(b, b->vport->active_pairs);
+}
+
 static const struct vport_events device_events = {
 	.up = on_device_up,
-	.down = on_device_change,
-	.link = on_device_change,
+	.down = on_device_down,
+	.changed = on_device_changed,
+	.pairs = on_device_pairs,
 };
 
 /* ---- what the worker tells ---- */
 
-static int on_worker(sd_event_source *source __attribute__((unused)), int fd,
-		     uint32_t revents __attribute__((unused)), void *userdata)
+static void on_failure(struct bridge *b, struct worker_failure failure)
 {
-	struct bridge *b = userdata;
-	struct worker_failure failure = { 0 };
-	unsigned int i;
-
-	for (i = 0; i < b->pairs; i++)
-		if (worker_event_fd(b->workers[i]) == fd)
-			failure = worker_take_failure(b->workers[i]);
 	if (failure.vq)
 		b->vport->ops->broken(b->vport, failure.vq);
 	else if (failure.fd_error == -EBADFD) /* deleted: linkmon's news, in a moment */
@@ -148,6 +209,24 @@ static int on_worker(sd_event_source *source __attribute__((unused)), int fd,
 	else if (failure.fd_error) {
 		log_error(tag(b), "cannot read the interface: %s", strerror(-failure.fd_error));
 		sd_event_exit(b->event, OPTIONS_EXIT_SYSTEM);
+	}
+}
+
+static int on_worker(sd_event_source *source __attribute__((unused)), int fd,
+		     uint32_t revents __attribute__((unused)), void *userdata)
+{
+	struct bridge *b = userdata;
+	struct worker_failure failure;
+	unsigned int i;
+
+	for (i = 0; i < b->nworkers; i++) {
+		if (worker_event_fd(b->workers[i]) != fd)
+			continue;
+		failure = worker_take_failure(b->workers[i]);
+		while (failure.vq || failure.fd_error) {
+			on_failure(b, failure);
+			failure = worker_take_failure(b->workers[i]);
+		}
 	}
 	return 0;
 }
@@ -158,7 +237,7 @@ static void on_link_changed(void *owner, const struct linkmon_state *state)
 {
 	struct bridge *b = owner;
 
-	b->link = *state;
+	mirror_link(&b->mirror, state);
 }
 
 static void on_link_gone(void *owner)
@@ -189,7 +268,7 @@ static int on_linkmon(sd_event_source *source __attribute__((unused)),
 		log_error(tag(b), "cannot watch the interface: %s", strerror(-r));
 		return sd_event_exit(b->event, OPTIONS_EXIT_SYSTEM);
 	}
-	if (b->link.carrier != b->forwarding) {
+	if (b->mirror.link.carrier != b->forwarding) {
 		log_debug(tag(b), "the carrier was not as it should be, setting it again");
 		set_carrier(b, b->forwarding);
 	}
@@ -213,33 +292,17 @@ static int open_kport(struct bridge *b, char *error, size_t size)
 	return r;
 }
 
-/* Address and MTU, as far as they were asked for. */
+/* Address, MTU and speed, as far as they are known yet. */
 static int configure(struct bridge *b, char *error, size_t size)
 {
-	const struct options *o = b->options;
-	struct rtnl *rt;
-	int r = rtnl_open(&rt);
+	int r = rtnl_open(&b->rtnl);
 
 	if (r) {
 		snprintf(error, size, "cannot open a netlink socket: %s", strerror(-r));
 		return r;
 	}
-	if (o->mac.given) {
-		r = rtnl_set_mac(rt, b->kport->ifindex, o->mac.addr);
-		if (!r)
-			memcpy(b->kport->mac, o->mac.addr, ETH_ALEN);
-		else
-			snprintf(error, size, "--mac: the kernel refuses the address: %s",
-				 strerror(-r));
-	}
-	if (!r && o->mtu) {
-		r = rtnl_set_mtu(rt, b->kport->ifindex, o->mtu);
-		if (r)
-			snprintf(error, size, "--mtu '%u': the kernel refuses it: %s", o->mtu,
-				 strerror(-r));
-	}
-	rtnl_close(rt);
-	return r;
+	b->mirror = (struct mirror){ .options = b->options, .kport = b->kport, .rtnl = b->rtnl };
+	return mirror_begin(&b->mirror, error, size);
 }
 
 static int open_linkmon(struct bridge *b)
@@ -257,12 +320,14 @@ static int open_worker(struct bridge *b, unsigned int i, int *io_error)
 {
 	const struct worker_config config = {
 		.kp = b->kport,
-		.pair = i,
+		.first = i,
+		.step = b->nworkers,
 		.io = b->options->io == OPTIONS_IO_URING ? WORKER_IO_URING :
 		      b->options->io == OPTIONS_IO_PLAIN ? WORKER_IO_PLAIN :
 							   WORKER_IO_AUTO,
 		.busy = b->options->poll == OPTIONS_POLL_BUSY,
 		.idle_us = b->options->idle_us,
+		.cpu = b->options->cpus.n ? b->options->cpus.cpu[i % b->options->cpus.n] : -1,
 	};
 	int r = worker_open(&b->workers[i], &config, io_error);
 
@@ -278,15 +343,18 @@ static int open_workers(struct bridge *b, char *error, size_t size)
 	unsigned int i;
 	int io_error = 0, r = 0;
 
-	b->workers = calloc(b->pairs, sizeof(struct worker *));
-	b->worker_sources = calloc(b->pairs, sizeof(sd_event_source *));
+	b->workers = calloc(b->nworkers, sizeof(struct worker *));
+	b->worker_sources = calloc(b->nworkers, sizeof(sd_event_source *));
 	if (!b->workers || !b->worker_sources)
 		r = -ENOMEM;
-	for (i = 0; i < b->pairs && !r; i++)
+	for (i = 0; i < b->nworkers && !r; i++)
 		r = open_worker(b, i, &io_error);
 	if (r && b->options->io == OPTIONS_IO_URING)
 		options_refuse(error, size, "io", "uring",
 			       "io_uring is refused here (%s), use --io plain", strerror(-r));
+	else if (r == -EINVAL && b->options->cpus.n)
+		snprintf(error, size, "--cpus: a worker may not run on processor %d here",
+			 b->options->cpus.cpu[(i - 1) % b->options->cpus.n]);
 	else if (r)
 		snprintf(error, size, "cannot start a worker: %s", strerror(-r));
 	else if (io_error)
@@ -295,21 +363,62 @@ static int open_workers(struct bridge *b, char *error, size_t size)
 	return r;
 }
 
+/* What may be negotiated: all that rings and interface can do and no option forbids. */
+static uint64_t usable_features(const struct bridge *b)
+{
+	uint64_t features = FEATURE_RING_MASK | FEATURE_SHARED_MASK | FEATURE_DEVICE_MASK |
+			    (b->kport->offloads & FEATURE_OFFLOAD_MASK);
+
+	if (!b->options->cq)
+		features &= ~FEATURE_NET(CTRL_VQ);
+	if (!b->options->mrg_rxbuf)
+		features &= ~FEATURE_NET(MRG_RXBUF);
+	return features;
+}
+
+static int open_listen(struct bridge *b, char *error, size_t size)
+{
+	const struct options *o = b->options;
+	/* a socket that systemd made and handed over */
+	int activated = o->server ? sd_listen_fds(1) : 0;
+	const struct vhost_listen_config config = {
+		.path = o->path,
+		.has_mode = o->socket_mode.given,
+		.mode = o->socket_mode.mode,
+		.gid = o->socket_group.given ? o->socket_group.gid : (gid_t)-1,
+		.fd = activated > 0 ? SD_LISTEN_FDS_START : -1,
+	};
+	const char *why = "";
+	int r;
+
+	if (!o->server)
+		return 0;
+	r = vhost_listen_open(&b->listen, &config, &why);
+	if (r)
+		options_refuse(error, size, "path", o->path, "%s",
+			       why && why[0] ? why : strerror(-r));
+	return r;
+}
+
 static int open_vport(struct bridge *b, int cancel_fd, char *error, size_t size)
 {
 	struct frontend_config config = {
+		.listen = b->listen,
 		.path = b->options->path,
 		.tag = tag(b),
-		.pairs = b->pairs,
-		.queue_size = b->options->queue_size,
-		.offloads = b->kport->offloads,
-		.hugepages = b->options->hugepages,
+		.device = {
+			.pairs = b->pairs,
+			.queue_size = b->options->queue_size,
+			.features = usable_features(b),
+			.hugepages = b->options->hugepages,
+		},
 	};
 	int r;
 
 	b->vhost = vhost_user_new(b->options->path, ANSWER_TIMEOUT_MS, cancel_fd);
 	config.vhost = b->vhost;
 	r = b->vhost ? frontend_open(&b->vport, b->event, &config, &device_events, b) : -ENOMEM;
+	b->mirror.vport = b->vport;
 	if (!r)
 		r = b->vport->ops->start(b->vport);
 	if (r)
@@ -331,8 +440,11 @@ int bridge_open(struct bridge **out, sd_event *event, const struct options *opti
 	}
 	b->options = options;
 	b->event = sd_event_ref(event);
-	b->pairs = PAIRS;
-	r = open_kport(b, error, size);
+	b->pairs = options->queues;
+	b->nworkers = options->workers ? MIN(options->workers, b->pairs) : b->pairs;
+	r = open_listen(b, error, size);
+	if (!r)
+		r = open_kport(b, error, size);
 	if (!r)
 		r = configure(b, error, size);
 	if (!r)
@@ -361,7 +473,8 @@ void bridge_close(struct bridge *b)
 	if (b->vport)
 		b->vport->ops->close(b->vport);
 	vhost_user_free(b->vhost);
-	for (i = 0; i < b->pairs; i++) {
+	vhost_listen_close(b->listen);
+	for (i = 0; i < b->nworkers; i++) {
 		if (b->worker_sources)
 			sd_event_source_disable_unref(b->worker_sources[i]);
 		if (b->workers)
@@ -371,6 +484,7 @@ void bridge_close(struct bridge *b)
 	free(b->workers);
 	sd_event_source_disable_unref(b->linkmon_source);
 	linkmon_close(b->linkmon);
+	rtnl_close(b->rtnl);
 	if (b->kport)
 		b->kport->ops->close(b->kport);
 	sd_event_unref(b->event);
@@ -387,6 +501,6 @@ void bridge_log_counters(const struct bridge *b)
 	unsigned int i;
 
 	for (i = 0; i < b->pairs; i++)
-		counters_log_pair(tag(b), i, worker_counters(b->workers[i]));
+		counters_log_pair(tag(b), i, worker_counters(worker_of(b, i), i));
 	counters_log_port(tag(b), b->kport, b->vport);
 }

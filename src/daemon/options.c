@@ -19,12 +19,12 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
-#include <linux/if.h>
 #include <stdarg.h>
 #include <string.h>
 #include <syslog.h>
 
 #include "base/util.h"
+#include "daemon/option_type.h"
 
 #ifndef PACKAGE_VERSION
 #define PACKAGE_VERSION "unknown"
@@ -32,190 +32,8 @@
 
 #define QUOTED_MAX 160u
 
-struct option_choice {
-	const char *name;
-	int value;
-};
-
-struct option_row;
-
-struct option_type {
-	/* false: not allowed. @field is where the row's offset points. */
-	bool (*store)(const struct option_row *row, const char *value, void *field);
-	/* "must be …" */
-	void (*allowed)(const struct option_row *row, char *buf, size_t size);
-};
-
-struct option_row {
-	const char *name;
-	const struct option_type *type; /* NULL: takes no value */
-	const char *metavar;
-	const char *fallback; /* the default, as one would type it; NULL: none */
-	bool mandatory;
-	size_t offset;                       /* in struct options */
-	unsigned int min, max;               /* numbers */
-	const struct option_choice *choices; /* ends with a NULL name */
-	void (*print)(FILE *text);           /* prints and ends the program */
-	const char *help;
-};
-
 static void print_help(FILE *text);
 static void print_version(FILE *text);
-
-/* Types */
-
-static bool has_control(const char *s)
-{
-	for (; *s; s++)
-		if (iscntrl((unsigned char)*s))
-			return true;
-	return false;
-}
-
-static bool store_path(const struct option_row *row, const char *value, void *field)
-{
-	(void)row;
-	if (strlen(value) >= PATH_MAX || has_control(value))
-		return false;
-	*(const char **)field = value;
-	return true;
-}
-
-static void allowed_path(const struct option_row *row, char *buf, size_t size)
-{
-	(void)row;
-	snprintf(buf, size, "a path of 1 to %d bytes without control characters", PATH_MAX - 1);
-}
-
-/* What the kernel's dev_valid_name and dev_alloc_name accept. */
-static bool store_iface(const struct option_row *row, const char *value, void *field)
-{
-	const char *percent = strchr(value, '%');
-
-	(void)row;
-	if (strlen(value) >= IFNAMSIZ || !strcmp(value, ".") || !strcmp(value, ".."))
-		return false;
-	if (strpbrk(value, "/: ") || has_control(value))
-		return false;
-	if (percent && (percent[1] != 'd' || strchr(percent + 1, '%')))
-		return false;
-	*(const char **)field = value;
-	return true;
-}
-
-static void allowed_iface(const struct option_row *row, char *buf, size_t size)
-{
-	(void)row;
-	snprintf(buf, size, "1 to %d bytes, not . or .., no / : or space, %% in one %%d",
-		 IFNAMSIZ - 1);
-}
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static bool store_mac(const struct option_row *row, const char *value, void *field)
-{
-	static const uint8_t zero[ETH_ALEN];
-	struct options_mac mac = { .given = true };
-	unsigned int i;
-
-	(void)row;
-	if (strlen(value) != ETH_ALEN * 3 - 1)
-		return false;
-	for (i = 0; i < ETH_ALEN; i++) {
-		int high = hex_digit(value[3 * i]), low = hex_digit(value[3 * i + 1]);
-
-		if (high < 0 || low < 0 || (i < ETH_ALEN - 1 && value[3 * i + 2] != ':'))
-			return false;
-		mac.addr[i] = (uint8_t)(high << 4 | low);
-	}
-	if ((mac.addr[0] & 1) || !memcmp(mac.addr, zero, ETH_ALEN))
-		return false;
-	*(struct options_mac *)field = mac;
-	return true;
-}
-
-static void allowed_mac(const struct option_row *row, char *buf, size_t size)
-{
-	(void)row;
-	snprintf(buf, size, "a unicast address like 02:00:00:00:00:01");
-}
-
-/* Decimal digits and nothing else: strtoul takes spaces and signs, too. */
-static bool read_number(const struct option_row *row, const char *value, unsigned int *n)
-{
-	uint64_t sum = 0;
-
-	for (; *value; value++) {
-		if (*value < '0' || *value > '9')
-			return false;
-		sum = sum * 10 + (unsigned int)(*value - '0');
-		if (sum > row->max)
-			return false;
-	}
-	*n = (unsigned int)sum;
-	return *n >= row->min;
-}
-
-static bool store_number(const struct option_row *row, const char *value, void *field)
-{
-	return read_number(row, value, field);
-}
-
-static void allowed_number(const struct option_row *row, char *buf, size_t size)
-{
-	snprintf(buf, size, "a whole number from %u to %u", row->min, row->max);
-}
-
-static bool store_power(const struct option_row *row, const char *value, void *field)
-{
-	unsigned int n;
-
-	if (!read_number(row, value, &n) || (n & (n - 1)))
-		return false;
-	*(unsigned int *)field = n;
-	return true;
-}
-
-static void allowed_power(const struct option_row *row, char *buf, size_t size)
-{
-	snprintf(buf, size, "a power of two from %u to %u", row->min, row->max);
-}
-
-static bool store_choice(const struct option_row *row, const char *value, void *field)
-{
-	const struct option_choice *c;
-
-	for (c = row->choices; c->name; c++) {
-		if (!strcmp(c->name, value)) {
-			*(int *)field = c->value;
-			return true;
-		}
-	}
-	return false;
-}
-
-static void allowed_choice(const struct option_row *row, char *buf, size_t size)
-{
-	const struct option_choice *c;
-	size_t n = (size_t)snprintf(buf, size, "one of");
-
-	for (c = row->choices; c->name && n < size; c++)
-		n += (size_t)snprintf(buf + n, size - n, "%s %s", c == row->choices ? "" : ",",
-				      c->name);
-}
-
-static const struct option_type type_path = { store_path, allowed_path };
-static const struct option_type type_iface = { store_iface, allowed_iface };
-static const struct option_type type_mac = { store_mac, allowed_mac };
-static const struct option_type type_number = { store_number, allowed_number };
-static const struct option_type type_power = { store_power, allowed_power };
-static const struct option_type type_choice = { store_choice, allowed_choice };
 
 /* The table */
 
@@ -241,29 +59,51 @@ static const struct option_choice choices_log_level[] = {
 
 /* clang-format off */
 static const struct option_row rows[] = {
-	{ .name = "path", .type = &type_path, .metavar = "PATH", .mandatory = true,
+	{ .name = "path", .type = &option_path, .metavar = "PATH", .mandatory = true,
+	  .devarg = true,
 	  FIELD(path), .help = "socket of the vhost-user backend, @NAME if abstract" },
-	{ .name = "iface", .type = &type_iface, .metavar = "NAME", .fallback = "vnet%d",
-	  FIELD(iface), .help = "network interface; %d becomes a free number" },
-	{ .name = "mac", .type = &type_mac, .metavar = "MAC",
-	  FIELD(mac), .help = "hardware address of the interface" },
-	{ .name = "mtu", .type = &type_number, .metavar = "N", .min = 68, .max = 65521,
+	{ .name = "iface", .type = &option_iface, .metavar = "NAME", .fallback = "vnet%d",
+	  .devarg = true, FIELD(iface), .help = "network interface; %d becomes a free number" },
+	{ .name = "mac", .type = &option_mac, .metavar = "MAC",
+	  .devarg = true, FIELD(mac), .help = "hardware address of device and interface" },
+	{ .name = "mtu", .type = &option_number, .metavar = "N", .min = 68, .max = 65521,
 	  FIELD(mtu), .help = "largest packet of the interface, in bytes" },
-	{ .name = "queue-size", .type = &type_power, .metavar = "N", .fallback = "256",
+	{ .name = "speed", .type = &option_number, .metavar = "MBPS", .min = 1, .max = INT_MAX,
+	  .devarg = true, FIELD(speed), .help = "speed that ethtool shows, in Mbit/s" },
+	{ .name = "queues", .type = &option_number, .metavar = "N", .fallback = "1",
+	  .min = 1, .max = 128,
+	  .devarg = true, FIELD(queues), .help = "queue pairs" },
+	{ .name = "cq", .type = &option_onoff, .metavar = "BOOL",
+	  .devarg = true, FIELD(cq), .help = "control queue, on with several queue pairs" },
+	{ .name = "queue-size", .type = &option_power, .metavar = "N", .fallback = "256",
 	  .min = 64, .max = 32768,
-	  FIELD(queue_size), .help = "descriptors in each ring" },
-	{ .name = "io", .type = &type_choice, .metavar = "HOW", .fallback = "auto",
+	  .devarg = true, FIELD(queue_size), .help = "descriptors in each ring" },
+	{ .name = "mrg-rxbuf", .type = &option_onoff, .metavar = "BOOL", .fallback = "1",
+	  .devarg = true, FIELD(mrg_rxbuf), .help = "let frames span several receive buffers" },
+	{ .name = "server", .type = &option_switch, .metavar = "[BOOL]", .fallback = "0",
+	  .devarg = true, FIELD(server), .help = "listen at the path, the backend connects" },
+	{ .name = "socket-mode", .type = &option_mode, .metavar = "MODE",
+	  FIELD(socket_mode), .help = "permissions of the socket of --server" },
+	{ .name = "socket-group", .type = &option_group, .metavar = "GROUP",
+	  FIELD(socket_group), .help = "group of the socket of --server" },
+	{ .name = "workers", .type = &option_number, .metavar = "N", .min = 1, .max = 128,
+	  FIELD(workers), .help = "threads that forward; one a queue pair by default" },
+	{ .name = "cpus", .type = &option_cpus, .metavar = "LIST",
+	  FIELD(cpus), .help = "processors of the workers, in turn" },
+	{ .name = "io", .type = &option_choice, .metavar = "HOW", .fallback = "auto",
 	  .choices = choices_io,
 	  FIELD(io), .help = "how frames are read and written" },
-	{ .name = "poll", .type = &type_choice, .metavar = "HOW", .fallback = "adaptive",
+	{ .name = "poll", .type = &option_choice, .metavar = "HOW", .fallback = "adaptive",
 	  .choices = choices_poll,
 	  FIELD(poll), .help = "whether an idle worker sleeps" },
-	{ .name = "idle-us", .type = &type_number, .metavar = "N", .fallback = "50",
+	{ .name = "idle-us", .type = &option_number, .metavar = "N", .fallback = "50",
 	  .min = 0, .max = 1000000,
 	  FIELD(idle_us), .help = "microseconds without work before a worker sleeps" },
+	{ .name = "devargs", .type = &option_devargs, .metavar = "LIST", .devargs = true,
+	  .help = "options named as DPDK's virtio_user names them" },
 	{ .name = "hugepages",
 	  FIELD(hugepages), .help = "use huge pages for ring memory if there are any" },
-	{ .name = "log-level", .type = &type_choice, .metavar = "LEVEL", .fallback = "info",
+	{ .name = "log-level", .type = &option_choice, .metavar = "LEVEL", .fallback = "info",
 	  .choices = choices_log_level,
 	  FIELD(log_level), .help = "least important lines to log" },
 	{ .name = "help", .print = print_help, .help = "print this text and exit" },
@@ -281,15 +121,15 @@ static void print_row(FILE *text, const struct option_row *row)
 
 	snprintf(left, sizeof(left), "--%s%s%s", row->name, row->metavar ? " " : "",
 		 row->metavar ? row->metavar : "");
-	fprintf(text, "  %-17s  %s\n", left, row->help);
+	fprintf(text, "  %-22s  %s\n", left, row->help);
 	if (!row->type)
 		return;
 	row->type->allowed(row, allowed, sizeof(allowed));
-	fprintf(text, "  %-17s    %s\n", "", allowed);
+	fprintf(text, "  %-22s   %s\n", "", allowed);
 	if (row->fallback)
-		fprintf(text, "  %-17s    default: %s\n", "", row->fallback);
+		fprintf(text, "  %-22s   default: %s\n", "", row->fallback);
 	if (row->mandatory)
-		fprintf(text, "  %-17s    mandatory\n", "");
+		fprintf(text, "  %-22s   mandatory\n", "");
 }
 
 static void print_help(FILE *text)
@@ -397,6 +237,58 @@ static const struct option_row *find_row(const char *word, const char **value)
 	return NULL;
 }
 
+/* Keys have _ where options have -. */
+static bool is_devarg(const struct option_row *row, const char *key)
+{
+	const char *name = row->name;
+
+	for (; *name && *key; name++, key++)
+		if (*key != (*name == '-' ? '_' : *name))
+			return false;
+	return row->devarg && !*name && !*key;
+}
+
+/* One KEY=VALUE of --devargs; @word is cut at the equals sign. */
+static int parse_devarg(struct parse *p, char *word)
+{
+	char *equals = strchr(word, '='), allowed[256];
+	const struct option_row *row = NULL;
+	size_t i;
+
+	if (equals)
+		*equals = '\0';
+	for (i = 0; i < ARRAY_SIZE(rows) && !row; i++)
+		if (is_devarg(&rows[i], word))
+			row = &rows[i];
+	if (!row)
+		return options_refuse(p->error, p->size, "devargs", word,
+				      "is not a key that is served here, see --help");
+	if (!equals)
+		return options_refuse(p->error, p->size, "devargs", word, "needs a value");
+	if (p->seen & UINT64_C(1) << (row - rows))
+		return options_refuse(p->error, p->size, "devargs", word,
+				      "was given before; give it once");
+	p->seen |= UINT64_C(1) << (row - rows);
+	if (set_value(p->out, row, equals + 1))
+		return 0;
+	row->type->allowed(row, allowed, sizeof(allowed));
+	*equals = '=';
+	return options_refuse(p->error, p->size, "devargs", word, "must be %s", allowed);
+}
+
+/* @list is argv's own and taken apart in place: the values stay where they are. */
+static int parse_devargs(struct parse *p, char *list)
+{
+	char *word;
+	int r = 0;
+
+	while (list && !r) {
+		word = strsep(&list, ",");
+		r = parse_devarg(p, word);
+	}
+	return r;
+}
+
 /* One option that getopt_long met in @word and gave @code to; @value as it read it. */
 static int parse_one(struct parse *p, const char *word, int code, const char *value)
 {
@@ -426,6 +318,10 @@ static int parse_one(struct parse *p, const char *word, int code, const char *va
 		return options_refuse(p->error, p->size, row->name, value,
 				      "was given before; give it once");
 	p->seen |= bit;
+	if (!value && row->type)
+		value = row->type->bare;
+	if (row->devargs && *value)
+		return parse_devargs(p, (char *)value);
 	return set_value(p->out, row, value) ? 0 : refuse_value(p, row, value);
 }
 
@@ -436,10 +332,28 @@ static void fill_getopt(struct option *options)
 	for (i = 0; i < ARRAY_SIZE(rows); i++)
 		options[i] = (struct option){
 			.name = rows[i].name,
-			.has_arg = rows[i].type ? required_argument : no_argument,
+			.has_arg = !rows[i].type     ? no_argument :
+				   rows[i].type->bare ? optional_argument :
+							required_argument,
 			.val = 1,
 		};
 	options[i] = (struct option){ 0 };
+}
+
+/*
+ * getopt_long takes an optional value only behind an equals sign. Here it may also be the
+ * next word, if that is no option: nothing else could stand there.
+ */
+static const char *value_of(int argc, char **argv)
+{
+	const char *inlined;
+	const struct option_row *row = find_row(argv[optind - 1], &inlined);
+
+	if (optarg || !row || !row->type || !row->type->bare)
+		return optarg;
+	if (inlined || optind == argc || argv[optind][0] == '-')
+		return inlined;
+	return argv[optind++];
 }
 
 static int parse_all(struct parse *p, int argc, char **argv)
@@ -452,7 +366,7 @@ static int parse_all(struct parse *p, int argc, char **argv)
 	opterr = 0;
 	/* "+": argv keeps its order, so argv[index] is the word about to be read */
 	while ((code = getopt_long(argc, argv, "+:", options, NULL)) != -1) {
-		r = parse_one(p, argv[index], code, code == 1 ? optarg : NULL);
+		r = parse_one(p, argv[index], code, code == 1 ? value_of(argc, argv) : NULL);
 		if (r)
 			return r;
 		index = optind;
@@ -478,6 +392,38 @@ static int check_mandatory(struct parse *p)
 	return 0;
 }
 
+static bool given(const struct parse *p, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++)
+		if (!strcmp(rows[i].name, name))
+			return p->seen >> i & 1;
+	return false;
+}
+
+/* What each option allows alone may not go together. */
+static int check_together(struct parse *p)
+{
+	struct options *o = p->out;
+	char number[16];
+
+	if (!given(p, "cq"))
+		o->cq = o->queues > 1;
+	if (o->queues > 1 && !o->cq)
+		return options_refuse(p->error, p->size, "cq", "0",
+				      "must be 1 with %u queue pairs (--queues)", o->queues);
+	snprintf(number, sizeof(number), "%u", o->workers);
+	if (o->workers > o->queues)
+		return options_refuse(p->error, p->size, "workers", number,
+				      "must be at most %u, the number of --queues", o->queues);
+	if (!o->server && o->socket_mode.given)
+		return options_refuse(p->error, p->size, "socket-mode", NULL, "needs --server");
+	if (!o->server && o->socket_group.given)
+		return options_refuse(p->error, p->size, "socket-group", NULL, "needs --server");
+	return 0;
+}
+
 int options_parse(int argc, char **argv, FILE *text, struct options *out, char *error, size_t size)
 {
 	struct parse p = { .out = out, .text = text, .error = error, .size = size };
@@ -489,5 +435,7 @@ int options_parse(int argc, char **argv, FILE *text, struct options *out, char *
 		if (rows[i].fallback && !set_value(out, &rows[i], rows[i].fallback))
 			return refuse_value(&p, &rows[i], rows[i].fallback);
 	r = parse_all(&p, argc, argv);
-	return r ? r : check_mandatory(&p);
+	if (!r)
+		r = check_mandatory(&p);
+	return r ? r : check_together(&p);
 }

@@ -7,11 +7,12 @@
 #ifndef DAEMON_OPTIONS_H
 #define DAEMON_OPTIONS_H
 
-#include <linux/if_ether.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+
+#include "daemon/option_type.h"
 
 /* Enough for any line that options_parse, options_refuse or path_classify writes. */
 #define OPTIONS_ERROR_MAX 768u
@@ -34,18 +35,22 @@ enum options_poll {
 	OPTIONS_POLL_BUSY,
 };
 
-struct options_mac {
-	bool given; /* else the kernel chooses an address */
-	uint8_t addr[ETH_ALEN];
-};
-
 /* Strings are argv's own or static. */
 struct options {
 	const char *path;
 	const char *iface;
 	struct options_mac mac;
 	unsigned int mtu; /* 0: not given */
+	unsigned int speed; /* Mbit/s, 0: not given */
+	unsigned int queues;
+	bool cq;
 	unsigned int queue_size;
+	bool mrg_rxbuf;
+	bool server;
+	struct options_mode socket_mode;
+	struct options_group socket_group;
+	unsigned int workers; /* 0: one for each queue pair */
+	struct options_cpus cpus;
 	int io;   /* enum options_io */
 	int poll; /* enum options_poll */
 	unsigned int idle_us;

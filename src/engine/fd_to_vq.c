@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The lane from the kernel to the ring. */
 #include <errno.h>
+#include <string.h>
 
 #include "base/util.h"
 #include "engine/lane.h"
@@ -63,6 +64,39 @@ int fd_to_vq_run(struct lane *lane)
 	count_add(&lane->counters.frames, (uint64_t)came);
 	count_add(&lane->counters.bytes, bytes);
 	return came;
+}
+
+/* Copies @len bytes to the room that @f describes. */
+static void fill(const struct frame *f, const uint8_t *packet, uint32_t len)
+{
+	const struct iovec *to = f->iov + 1;
+
+	while (len > 0) {
+		size_t n = MIN(to->iov_len, (size_t)len);
+
+		memcpy(to->iov_base, packet, n);
+		packet += n;
+		len -= (uint32_t)n;
+		to++;
+	}
+}
+
+int fd_to_vq_inject(struct lane *lane, const void *packet, uint32_t len)
+{
+	struct frame *f = &lane->frames[0];
+	int r;
+
+	frame_init(f, lane->iovs, FRAME_IOV_MAX, lane->hdr_len);
+	r = vq_take(lane->vq, len, f);
+	if (r <= 0)
+		return r ? r : -ENOBUFS;
+	f->hdr = (struct virtio_net_hdr_v1){ 0 };
+	fill(f, packet, len);
+	vq_give(lane->vq, f->span, len, &f->hdr);
+	lane_flush(lane);
+	count_add(&lane->counters.frames, 1);
+	count_add(&lane->counters.bytes, len);
+	return 0;
 }
 
 /* Longer than any queue of the kernel: whoever keeps sending must not keep us here. */

@@ -69,6 +69,12 @@ const char *lane_drop_name(enum lane_drop reason);
 int vq_to_fd_run(struct lane *lane);
 int fd_to_vq_run(struct lane *lane);
 
+/*
+ * Sends a packet of our own, checksummed and short enough for one frame, to the ring.
+ * -ENOBUFS when that has no room, or the -errno of vq->broken.
+ */
+int fd_to_vq_inject(struct lane *lane, const void *packet, uint32_t len);
+
 /* Reads away what waits at the fd and counts it as stale. */
 void fd_to_vq_drain(struct lane *lane);
 

@@ -2,8 +2,8 @@
 /*
  * Theory of operation
  *
- * The thread runs both lanes in turn for as long as there is work, spins for the
- * idle window when there is none, and then sleeps in epoll. Before it sleeps it arms
+ * The thread runs the lanes of its pairs in turn for as long as there is work, spins for
+ * the idle window when there is none, and then sleeps in epoll. Before it sleeps it arms
  * the rings, which closes the race with a peer that has just written (barriers C and
  * D), and the kernel's fd was read until it was empty. All fds are edge-triggered: an
  * eventfd need not be read to be ready for its next event.
@@ -14,7 +14,7 @@
  *
  * The control thread speaks through a mailbox of one letter: it posts a request,
  * wakes the worker, and waits until it is done. The worker looks between two runs of
- * the lanes, so that a request never meets a frame half way.
+ * the lanes, so that a request never meets a frame half way. Each pair has a state:
  *
  *   PARKED ── start ──► RUNNING ── stop ──► PARKED
  *                          └─ broken ring or fd ──► FAILED ── stop ──► PARKED
@@ -26,6 +26,7 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -33,18 +34,37 @@
 #include "base/barrier.h"
 #include "base/util.h"
 
-enum worker_state { WORKER_PARKED, WORKER_RUNNING, WORKER_FAILED };
+enum pair_state { PAIR_PARKED, PAIR_RUNNING, PAIR_FAILED };
 
-enum request_kind { REQUEST_START, REQUEST_STOP, REQUEST_QUIT };
+enum request_kind { REQUEST_START, REQUEST_STOP, REQUEST_SEND, REQUEST_QUIT };
+
+struct pair;
 
 struct request {
 	enum request_kind kind;
-	struct vq *receive, *transmit;
+	struct pair *pair;
+	struct vq *receive, *transmit; /* to start with */
+	const void *packet;	       /* to send */
+	uint32_t len;
+	int result;
 	sem_t done;
 };
 
-/* What an epoll event is about. */
-enum wake { WAKE_MAIL, WAKE_FD, WAKE_RECEIVE, WAKE_TRANSMIT };
+/* What an epoll event is about; its pointer is to one of these. */
+enum wake { WAKE_MAIL, WAKE_FD, WAKE_RECEIVE, WAKE_TRANSMIT, WAKES };
+
+/* A queue pair and its lanes: the worker's, but for what is said to be shared. */
+struct pair {
+	struct lane to_fd __attribute__((aligned(CACHE_LINE)));
+	struct lane to_vq __attribute__((aligned(CACHE_LINE)));
+	struct io *io;
+	int fd; /* of the kernel port */
+	enum pair_state state;
+
+	/* shared */
+	struct worker_failure failure; /* valid while untaken */
+	bool untaken;		       /* atomic: the control thread does not know yet */
+};
 
 struct worker {
 	/* set before the thread runs, constant afterwards */
@@ -54,40 +74,52 @@ struct worker {
 	int event_fd; /* eventfd: the worker failed */
 	int epoll_fd;
 
+	unsigned int npairs;
+
 	/* shared */
 	struct request *mail; /* atomic; NULL when read */
-	struct worker_failure failure;
 
 	/* the worker's */
-	struct lane to_fd __attribute__((aligned(CACHE_LINE)));
-	struct lane to_vq __attribute__((aligned(CACHE_LINE)));
-	struct io *io;
-	enum worker_state state;
+	unsigned int running; /* pairs */
 	uint64_t sleeps;
 
 	/* how opening went, for worker_open */
 	sem_t opened;
 	int open_error, io_error;
+
+	struct pair pairs[];
 };
+
+/* What epoll hands back, in its 64 bits: the pair's place and what of it. */
+static uint64_t wake_data(unsigned int place, enum wake wake)
+{
+	return (uint64_t)place * WAKES + wake;
+}
 
 /* ---- the worker's thread ---- */
 
-static int watch(struct worker *w, int fd, enum wake wake)
+static unsigned int place_of(const struct worker *w, const struct pair *p)
 {
-	struct epoll_event ev = { .events = EPOLLIN | EPOLLET, .data.u32 = wake };
+	return (unsigned int)(p - w->pairs);
+}
+
+static int watch(struct worker *w, int fd, uint64_t data)
+{
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.u64 = data};
 
 	return epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
 }
 
 /* The same fd, for frames and, while some wait to go there, for room. */
-static bool watch_room(struct worker *w, bool on)
+static bool watch_room(struct worker *w, struct pair *p, bool on)
 {
-	struct epoll_event ev = { .events = EPOLLIN | EPOLLET, .data.u32 = WAKE_FD };
+	struct epoll_event ev = {
+		.events = EPOLLIN | EPOLLET | (on ? EPOLLOUT : 0u),
+		.data.u64 = wake_data(place_of(w, p), WAKE_FD),
+	};
 
-	if (on)
-		ev.events |= EPOLLOUT;
 	/* this looks at the fd again: room that came meanwhile ends the sleep at once */
-	return epoll_ctl(w->epoll_fd, EPOLL_CTL_MOD, w->config.kp->fds[w->config.pair], &ev) == 0;
+	return epoll_ctl(w->epoll_fd, EPOLL_CTL_MOD, p->fd, &ev) == 0;
 }
 
 static void unwatch(struct worker *w, int fd)
@@ -95,52 +127,60 @@ static void unwatch(struct worker *w, int fd)
 	epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 }
 
-static void fail(struct worker *w, const struct vq *vq, int fd_error)
+static void fail(struct worker *w, struct pair *p, const struct vq *vq, int fd_error)
 {
 	const uint64_t one = 1;
 
-	w->state = WORKER_FAILED;
-	w->failure = (struct worker_failure){ .vq = vq, .fd_error = fd_error };
+	p->state = PAIR_FAILED;
+	w->running--;
+	p->failure = (struct worker_failure){.vq = vq, .fd_error = fd_error};
+	__atomic_store_n(&p->untaken, true, __ATOMIC_RELEASE);
 	while (write(w->event_fd, &one, sizeof(one)) < 0 && errno == EINTR)
 		;
 }
 
 /* A run of @lane ended with @error: the ring's, or else the fd's. */
-static void fail_lane(struct worker *w, const struct lane *lane, int error)
+static void fail_lane(struct worker *w, struct pair *p, const struct lane *lane, int error)
 {
 	if (lane->vq->broken)
-		fail(w, lane->vq, 0);
+		fail(w, p, lane->vq, 0);
 	else
-		fail(w, NULL, error);
+		fail(w, p, NULL, error);
 }
 
-static void start(struct worker *w, struct vq *receive, struct vq *transmit)
+static void start(struct worker *w, struct pair *p, struct vq *receive, struct vq *transmit)
 {
 	int r;
 
-	lane_start(&w->to_fd, receive, w->io, w->config.kp->hdr_len);
-	lane_start(&w->to_vq, transmit, w->io, w->config.kp->hdr_len);
-	w->failure = (struct worker_failure){ 0 };
-	w->state = WORKER_RUNNING;
-	fd_to_vq_drain(&w->to_vq);
+	lane_start(&p->to_fd, receive, p->io, w->config.kp->hdr_len);
+	lane_start(&p->to_vq, transmit, p->io, w->config.kp->hdr_len);
+	p->state = PAIR_RUNNING;
+	w->running++;
+	fd_to_vq_drain(&p->to_vq);
 	vq_arm(receive, false);
 	vq_arm(transmit, false);
-	lane_flush(&w->to_fd); /* publishes the empty buffers */
-	r = watch(w, receive->notified_fd, WAKE_RECEIVE);
+	lane_flush(&p->to_fd); /* publishes the empty buffers */
+	r = watch(w, receive->notified_fd, wake_data(place_of(w, p), WAKE_RECEIVE));
 	if (!r)
-		r = watch(w, transmit->notified_fd, WAKE_TRANSMIT);
+		r = watch(w, transmit->notified_fd, wake_data(place_of(w, p), WAKE_TRANSMIT));
 	if (r)
-		fail(w, NULL, r);
+		fail(w, p, NULL, r);
 }
 
-static void stop(struct worker *w)
+static void stop(struct worker *w, struct pair *p)
 {
-	if (w->state == WORKER_PARKED)
+	if (p->state == PAIR_PARKED)
 		return;
-	unwatch(w, w->to_fd.vq->notified_fd);
-	unwatch(w, w->to_vq.vq->notified_fd);
-	w->to_fd.vq = w->to_vq.vq = NULL;
-	w->state = WORKER_PARKED;
+	unwatch(w, p->to_fd.vq->notified_fd);
+	unwatch(w, p->to_vq.vq->notified_fd);
+	p->to_fd.vq = p->to_vq.vq = NULL;
+	w->running -= p->state == PAIR_RUNNING;
+	p->state = PAIR_PARKED;
+}
+
+static int send_own(struct pair *p, const void *packet, uint32_t len)
+{
+	return p->state == PAIR_RUNNING ? fd_to_vq_inject(&p->to_vq, packet, len) : -ENOTCONN;
 }
 
 /* Carries out a letter, if there is one. Returns false when it was the last. */
@@ -154,26 +194,39 @@ static bool read_mail(struct worker *w)
 	req = __atomic_exchange_n(&w->mail, NULL, __ATOMIC_ACQUIRE);
 	kind = req->kind;
 	if (kind == REQUEST_START)
-		start(w, req->receive, req->transmit);
-	else
-		stop(w);
+		start(w, req->pair, req->receive, req->transmit);
+	else if (kind == REQUEST_STOP)
+		stop(w, req->pair);
+	else if (kind == REQUEST_SEND)
+		req->result = send_own(req->pair, req->packet, req->len);
 	sem_post(&req->done); /* the sender's stack: not ours from here on */
 	return kind != REQUEST_QUIT;
 }
 
-/* Runs each lane once. Returns whether anything moved. */
-static bool run_lanes(struct worker *w)
+/* Runs each lane of a pair once. Returns whether anything moved. */
+static bool run_pair(struct worker *w, struct pair *p)
 {
-	int a = vq_to_fd_run(&w->to_fd);
-	int b = fd_to_vq_run(&w->to_vq);
+	int a = vq_to_fd_run(&p->to_fd);
+	int b = fd_to_vq_run(&p->to_vq);
 
 	if (unlikely(a < 0))
-		fail_lane(w, &w->to_fd, a);
+		fail_lane(w, p, &p->to_fd, a);
 	else if (unlikely(b < 0))
-		fail_lane(w, &w->to_vq, b);
+		fail_lane(w, p, &p->to_vq, b);
 	else
 		return a > 0 || b > 0;
 	return false;
+}
+
+static bool run_pairs(struct worker *w)
+{
+	bool moved = false;
+	unsigned int i;
+
+	for (i = 0; i < w->npairs; i++)
+		if (w->pairs[i].state == PAIR_RUNNING)
+			moved |= run_pair(w, &w->pairs[i]);
+	return moved;
 }
 
 /*
@@ -181,39 +234,66 @@ static bool run_lanes(struct worker *w)
  * matters when it is full: then frames may wait at the fd, whose edge has passed. So
  * does the fd's room when frames wait for it.
  */
-static bool arm(struct worker *w)
+static bool arm(struct worker *w, struct pair *p)
 {
 	bool work;
 
-	if (w->to_fd.blocked)
-		work = !watch_room(w, true);
+	if (p->to_fd.blocked)
+		work = !watch_room(w, p, true);
 	else
-		work = vq_arm(w->to_fd.vq, true);
-	if (w->to_vq.starved)
-		work |= vq_arm(w->to_vq.vq, true);
+		work = vq_arm(p->to_fd.vq, true);
+	if (p->to_vq.starved)
+		work |= vq_arm(p->to_vq.vq, true);
 	return work;
 }
 
-static void disarm(struct worker *w)
+static void disarm(struct worker *w, struct pair *p)
 {
-	if (w->to_fd.blocked)
-		watch_room(w, false);
-	vq_arm(w->to_fd.vq, false);
-	vq_arm(w->to_vq.vq, false);
+	if (p->to_fd.blocked)
+		watch_room(w, p, false);
+	vq_arm(p->to_fd.vq, false);
+	vq_arm(p->to_vq.vq, false);
+}
+
+static void count_wake(struct worker *w, uint64_t data)
+{
+	struct pair *p = &w->pairs[data / WAKES];
+
+	if (data % WAKES == WAKE_RECEIVE)
+		count_add(&p->to_fd.counters.calls, 1);
+	else if (data % WAKES == WAKE_TRANSMIT)
+		count_add(&p->to_vq.counters.calls, 1);
 }
 
 static void sleep_until_woken(struct worker *w)
 {
-	struct epoll_event events[4];
+	struct epoll_event events[16];
 	int n, i;
 
 	n = epoll_wait(w->epoll_fd, events, ARRAY_SIZE(events), -1);
-	for (i = 0; i < n; i++) {
-		if (events[i].data.u32 == WAKE_RECEIVE)
-			count_add(&w->to_fd.counters.calls, 1);
-		else if (events[i].data.u32 == WAKE_TRANSMIT)
-			count_add(&w->to_vq.counters.calls, 1);
-	}
+	for (i = 0; i < n; i++)
+		count_wake(w, events[i].data.u64);
+}
+
+/* Arms every running pair; true when one of them has work already. */
+static bool arm_pairs(struct worker *w)
+{
+	bool work = false;
+	unsigned int i;
+
+	for (i = 0; i < w->npairs; i++)
+		if (w->pairs[i].state == PAIR_RUNNING)
+			work |= arm(w, &w->pairs[i]);
+	return work;
+}
+
+static void disarm_pairs(struct worker *w)
+{
+	unsigned int i;
+
+	for (i = 0; i < w->npairs; i++)
+		if (w->pairs[i].state == PAIR_RUNNING)
+			disarm(w, &w->pairs[i]);
 }
 
 /* Nothing moved since @since: spin on, or arm and sleep. Returns the new since. */
@@ -227,13 +307,64 @@ static uint64_t idle(struct worker *w, uint64_t since)
 		cpu_relax();
 		return since;
 	}
-	if (!arm(w)) {
+	if (!arm_pairs(w)) {
 		count_add(&w->sleeps, 1);
 		sleep_until_woken(w);
 		since = 0;
 	}
-	disarm(w);
+	disarm_pairs(w);
 	return since;
+}
+
+static unsigned int pair_number(const struct worker *w, unsigned int place)
+{
+	return w->config.first + place * w->config.step;
+}
+
+/* The first pair decides for all: what works for one fd of a port works for each. */
+static int open_io(struct worker *w, unsigned int place)
+{
+	struct pair *p = &w->pairs[place];
+	unsigned int number = pair_number(w, place);
+	int r = -EOPNOTSUPP;
+
+	if (w->config.io != WORKER_IO_PLAIN && !w->io_error)
+		r = uring_open(&p->io, w->config.kp, number);
+	if (w->config.io == WORKER_IO_URING || !r)
+		return r;
+	if (w->config.io == WORKER_IO_AUTO && !w->io_error)
+		w->io_error = r;
+	return io_plain_open(&p->io, w->config.kp, number);
+}
+
+static int run_on(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	return -pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+}
+
+/* Opens what has to be opened by the thread that uses it. */
+static int open_thread(struct worker *w)
+{
+	unsigned int i;
+	int r = 0;
+
+	if (w->config.cpu >= 0)
+		r = run_on(w->config.cpu);
+	for (i = 0; i < w->npairs && !r; i++)
+		r = open_io(w, i);
+	return r;
+}
+
+static void close_thread(struct worker *w)
+{
+	unsigned int i;
+
+	for (i = 0; i < w->npairs; i++)
+		io_close(w->pairs[i].io);
 }
 
 static void *thread_main(void *arg)
@@ -241,56 +372,73 @@ static void *thread_main(void *arg)
 	struct worker *w = arg;
 	uint64_t idle_since = 0;
 
-	if (w->config.io != WORKER_IO_PLAIN)
-		w->io_error = uring_open(&w->io, w->config.kp, w->config.pair);
-	if (!w->io && w->config.io == WORKER_IO_URING)
-		w->open_error = w->io_error;
-	else if (!w->io)
-		w->open_error = io_plain_open(&w->io, w->config.kp, w->config.pair);
+	w->open_error = open_thread(w);
+	if (w->open_error)
+		close_thread(w);
 	sem_post(&w->opened);
 	if (w->open_error)
 		return NULL;
 	while (read_mail(w)) {
-		if (w->state != WORKER_RUNNING)
+		if (!w->running)
 			sleep_until_woken(w);
-		else if (run_lanes(w))
+		else if (run_pairs(w))
 			idle_since = 0;
-		else if (w->state == WORKER_RUNNING)
+		else if (w->running)
 			idle_since = idle(w, idle_since);
 	}
-	io_close(w->io);
+	close_thread(w);
 	return NULL;
 }
 
 /* ---- the control thread's side ---- */
 
-static void post(struct worker *w, enum request_kind kind, struct vq *receive, struct vq *transmit)
+static unsigned int place_of_number(const struct worker *w, unsigned int pair)
 {
-	struct request req = { .kind = kind, .receive = receive, .transmit = transmit };
+	return (pair - w->config.first) / w->config.step;
+}
+
+/* Posts @req and waits until the worker is done with it; returns its result. */
+static int post(struct worker *w, struct request *req)
+{
 	const uint64_t one = 1;
 
-	sem_init(&req.done, 0, 0);
-	__atomic_store_n(&w->mail, &req, __ATOMIC_RELEASE);
+	sem_init(&req->done, 0, 0);
+	__atomic_store_n(&w->mail, req, __ATOMIC_RELEASE);
 	while (write(w->mail_fd, &one, sizeof(one)) < 0 && errno == EINTR)
 		;
-	while (sem_wait(&req.done) < 0 && errno == EINTR)
+	while (sem_wait(&req->done) < 0 && errno == EINTR)
 		;
-	sem_destroy(&req.done);
+	sem_destroy(&req->done);
+	return req->result;
 }
 
-void worker_start(struct worker *w, struct vq *receive, struct vq *transmit)
+void worker_start(struct worker *w, unsigned int pair, struct vq *receive, struct vq *transmit)
 {
-	post(w, REQUEST_START, receive, transmit);
+	post(w, &(struct request){
+			.kind = REQUEST_START,
+			.pair = &w->pairs[place_of_number(w, pair)],
+			.receive = receive,
+			.transmit = transmit,
+		});
 }
 
-void worker_stop(struct worker *w)
+void worker_stop(struct worker *w, unsigned int pair)
 {
-	uint64_t value;
+	struct pair *p = &w->pairs[place_of_number(w, pair)];
 
-	post(w, REQUEST_STOP, NULL, NULL);
+	post(w, &(struct request){.kind = REQUEST_STOP, .pair = p});
 	/* a failure that was on its way belongs to the rings that are gone now */
-	if (read(w->event_fd, &value, sizeof(value)) < 0)
-		return;
+	__atomic_store_n(&p->untaken, false, __ATOMIC_RELAXED);
+}
+
+int worker_send(struct worker *w, unsigned int pair, const void *packet, uint32_t len)
+{
+	return post(w, &(struct request){
+			       .kind = REQUEST_SEND,
+			       .pair = &w->pairs[place_of_number(w, pair)],
+			       .packet = packet,
+			       .len = len,
+		       });
 }
 
 int worker_event_fd(const struct worker *w)
@@ -300,27 +448,34 @@ int worker_event_fd(const struct worker *w)
 
 struct worker_failure worker_take_failure(struct worker *w)
 {
-	struct worker_failure none = { 0 };
+	struct worker_failure none = {0};
 	uint64_t value;
+	unsigned int i;
 
-	/* the eventfd orders the worker's writes before this read */
-	if (read(w->event_fd, &value, sizeof(value)) < 0)
+	/* before looking: what fails from here on makes it readable again */
+	if (read(w->event_fd, &value, sizeof(value)) < 0 && errno != EAGAIN)
 		return none;
-	return w->failure;
+	for (i = 0; i < w->npairs; i++)
+		if (__atomic_exchange_n(&w->pairs[i].untaken, false, __ATOMIC_ACQUIRE))
+			return w->pairs[i].failure;
+	return none;
 }
 
-struct worker_counters worker_counters(const struct worker *w)
+struct worker_counters worker_counters(const struct worker *w, unsigned int pair)
 {
-	return (struct worker_counters){ &w->to_fd.counters, &w->to_vq.counters, &w->sleeps };
+	const struct pair *p = &w->pairs[place_of_number(w, pair)];
+
+	return (struct worker_counters){&p->to_fd.counters, &p->to_vq.counters, &w->sleeps};
 }
 
 const char *worker_io_name(const struct worker *w)
 {
-	return w->io->name;
+	return w->pairs[0].io->name;
 }
 
 static int open_fds(struct worker *w)
 {
+	unsigned int i;
 	int r;
 
 	w->mail_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -328,8 +483,12 @@ static int open_fds(struct worker *w)
 	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (w->mail_fd < 0 || w->event_fd < 0 || w->epoll_fd < 0)
 		return -errno;
-	r = watch(w, w->mail_fd, WAKE_MAIL);
-	return r ? r : watch(w, w->config.kp->fds[w->config.pair], WAKE_FD);
+	r = watch(w, w->mail_fd, wake_data(0, WAKE_MAIL));
+	for (i = 0; i < w->npairs && !r; i++) {
+		w->pairs[i].fd = w->config.kp->fds[pair_number(w, i)];
+		r = watch(w, w->pairs[i].fd, wake_data(i, WAKE_FD));
+	}
+	return r;
 }
 
 static void destroy(struct worker *w)
@@ -354,16 +513,31 @@ static int spawn(struct worker *w)
 	return r;
 }
 
+static struct worker *allocate(const struct worker_config *config)
+{
+	unsigned int n = (config->kp->pairs - config->first + config->step - 1) / config->step;
+	size_t size = sizeof(struct worker) + n * sizeof(struct pair);
+	struct worker *w;
+
+	if (posix_memalign((void **)&w, CACHE_LINE, size))
+		return NULL;
+	memset(w, 0, size);
+	w->config = *config;
+	w->npairs = n;
+	w->mail_fd = w->event_fd = w->epoll_fd = -1;
+	return w;
+}
+
 int worker_open(struct worker **out, const struct worker_config *config, int *io_error)
 {
-	struct worker *w = NULL;
+	struct worker *w;
 	int r;
 
 	*out = NULL;
 	*io_error = 0;
-	if (posix_memalign((void **)&w, CACHE_LINE, sizeof(*w)))
+	w = allocate(config);
+	if (!w)
 		return -ENOMEM;
-	*w = (struct worker){ .config = *config, .mail_fd = -1, .event_fd = -1, .epoll_fd = -1 };
 	sem_init(&w->opened, 0, 0);
 	r = open_fds(w);
 	if (!r)
@@ -389,7 +563,7 @@ void worker_close(struct worker *w)
 {
 	if (!w)
 		return;
-	post(w, REQUEST_QUIT, NULL, NULL);
+	post(w, &(struct request){.kind = REQUEST_QUIT});
 	pthread_join(w->thread, NULL);
 	destroy(w);
 }

@@ -23,6 +23,9 @@
 #define TAP_DEVICE     "/dev/net/tun"
 #define TAP_QUEUES_MAX 256u /* MAX_TAP_QUEUES of the kernel */
 
+/* Packets for each queue, against 1000 of the kernel's own: a burst of TCP is longer. */
+#define TAP_TXQLEN 4096u
+
 #define TAP_FEATURE(name) (UINT64_C(1) << VIRTIO_NET_F_##name)
 
 /* What every kernel takes on write, whatever TUNSETOFFLOAD said. */
@@ -33,7 +36,7 @@
 struct tap {
 	struct kport kport;
 	struct rtnl *rtnl;
-	bool created; /* by open; it did not exist before */
+	unsigned int attached; /* queues that the kernel uses, the first ones */
 	int fds[];
 };
 
@@ -142,6 +145,30 @@ static int tap_set_offload(struct kport *kp, uint64_t host_features)
 	return tap_set_tun_offload(kp, tap_tun_offload(host_features & kp->offloads));
 }
 
+static int tap_set_queue(int fd, unsigned int flags)
+{
+	struct ifreq ifr = { .ifr_flags = (short)flags };
+
+	return tap_ioctl(fd, TUNSETQUEUE, &ifr);
+}
+
+/* The kernel fills the gap that a queue leaves with its last one: so the last goes first. */
+static int tap_set_pairs(struct kport *kp, unsigned int n)
+{
+	struct tap *tap = tap_of(kp);
+	int err = 0;
+
+	while (!err && tap->attached > n) {
+		err = tap_set_queue(kp->fds[tap->attached - 1], IFF_DETACH_QUEUE);
+		tap->attached -= !err;
+	}
+	while (!err && tap->attached < n) {
+		err = tap_set_queue(kp->fds[tap->attached], IFF_ATTACH_QUEUE);
+		tap->attached += !err;
+	}
+	return err;
+}
+
 static int tap_get_overflows(struct kport *kp, uint64_t *count)
 {
 	struct rtnl_info info;
@@ -160,7 +187,8 @@ static void tap_remove(struct tap *tap)
 {
 	struct rtnl_info info;
 
-	if (!tap->created || !tap->kport.ifindex || rtnl_get(tap->rtnl, tap->kport.ifindex, &info))
+	if (!tap->kport.created || !tap->kport.ifindex ||
+	    rtnl_get(tap->rtnl, tap->kport.ifindex, &info))
 		return;
 	if (!strcmp(info.kind, "tun"))
 		rtnl_delete(tap->rtnl, tap->kport.ifindex);
@@ -187,6 +215,7 @@ static const struct kport_ops tap_ops = {
 	.receive = tap_receive,
 	.set_carrier = tap_set_carrier,
 	.set_offload = tap_set_offload,
+	.set_pairs = tap_set_pairs,
 	.get_overflows = tap_get_overflows,
 	.close = tap_close,
 };
@@ -316,7 +345,7 @@ static int tap_attach(struct tap *tap, unsigned int flags, const char **why)
 	err = tap_tie(tap->fds[0], tap->kport.name, flags | IFF_TUN_EXCL);
 	switch (err) {
 	case 0:
-		tap->created = true;
+		tap->kport.created = true;
 		return 0;
 	case -EBUSY:
 		return tap_attach_existing(tap, flags, why);
@@ -417,6 +446,7 @@ static struct tap *tap_alloc(const struct tap_config *cfg)
 	tap->kport.ops = &tap_ops;
 	tap->kport.vectored = true;
 	tap->kport.pairs = cfg->pairs;
+	tap->attached = cfg->pairs;
 	tap->kport.fds = tap->fds;
 	memcpy(tap->kport.name, cfg->name, strlen(cfg->name));
 	for (i = 0; i < cfg->pairs; i++)
@@ -453,6 +483,8 @@ int tap_open(const struct tap_config *cfg, struct kport **out, const char **why)
 		err = tap_set_header(tap, why);
 	if (!err)
 		err = tap_probe_offloads(tap, why);
+	if (!err && tap->kport.created)
+		err = rtnl_set_txqlen(tap->rtnl, tap->kport.ifindex, TAP_TXQLEN);
 	if (err) {
 		tap_close(&tap->kport);
 		return err;

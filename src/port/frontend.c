@@ -2,35 +2,38 @@
 /*
  * Theory of operation
  *
- * One attempt to connect runs from the socket to DRIVER_OK in one go on the control
- * thread: each request waits for its answer, for as long as vhost->timeout_ms and no
- * signal allows. Everything is negotiated from zero each time, and rings and memory
- * are new, so that nothing of an old connection can reach into the next one.
+ * One attempt runs from the connection to DRIVER_OK in one go on the control thread:
+ * each request waits for its answer, for as long as vhost->timeout_ms and no signal
+ * allows. Everything is negotiated from zero each time (port/device.c), and rings and
+ * memory are new, so that nothing of an old connection can reach into the next one.
  *
- * An attempt that fails is repeated after a pause that doubles from 10 ms to 1 s; the
- * first one with a given reason is logged, its repetitions are not. A socket file
- * that appears ends the pause at once. A connection that was given up because the
- * peer broke the rules counts as an attempt that failed, unless it had lasted.
+ * As a client, an attempt that fails is repeated after a pause that doubles from 10 ms
+ * to 1 s, and a socket file that appears ends the pause at once. As a server there is
+ * nothing to repeat: the next attempt begins when someone connects, but after a device
+ * that broke the rules not before the pause. The first failure with a given reason is
+ * logged, its repetitions are not. A connection that was given up because the peer broke
+ * the rules counts as an attempt that failed, unless it had lasted.
  */
 #include "port/frontend.h"
 
 #include <errno.h>
 #include <libgen.h>
-#include <linux/virtio_config.h>
-#include <linux/virtio_net.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/util.h"
-#include "port/rings.h"
+#include "port/status.h"
 #include "virtio/feature.h"
 
 #define BACKOFF_MIN_NS UINT64_C(10000000)
 #define BACKOFF_MAX_NS UINT64_C(1000000000)
+/* Different reasons logged for attempts that fail; nobody learns more from further ones. */
+#define FAILURES_MAX 8u
 /* A connection that lived that long says that the peer is sound. */
 #define LASTING_NS UINT64_C(1000000000)
 
@@ -43,25 +46,32 @@
 enum frontend_state {
 	FRONTEND_STOPPED, /* no connection, no timer */
 	FRONTEND_WAITING, /* no connection, the timer runs */
-	FRONTEND_UP,      /* connected, DRIVER_OK, the rings are the owner's */
+	FRONTEND_UP,	  /* connected, DRIVER_OK, the rings are the owner's */
 };
 
 struct frontend {
 	struct vport vport;
 	struct frontend_config config;
 	struct vhost *vhost;
+	struct device device;
 	enum frontend_state state;
-	struct rings rings;
 
 	sd_event *event;
 	sd_event_source *timer;
 	sd_event_source *socket;  /* while UP */
-	sd_event_source *inotify; /* while WAITING, if the directory is there */
-	char *directory, *file;   /* of config.path; NULL for an abstract socket */
+	sd_event_source *channel; /* while UP, if the peer has one to speak first on */
+	sd_event_source *inotify; /* client, while WAITING, if the directory is there */
+	sd_event_source *listen;  /* server, but not during a pause */
+	char *directory, *file;	  /* of config.path; NULL for an abstract socket */
 
 	uint64_t backoff_ns;
 	uint64_t up_since_ns;
-	char last_failure[128]; /* the reason that was logged, "" after success */
+	unsigned int refused;	/* connections beside this one */
+	uint64_t last_features; /* of the last connection, 0: there was none */
+	unsigned int last_pairs;
+	/* the reasons that were logged since the last success */
+	char failures[FAILURES_MAX][128];
+	unsigned int nfailures;
 };
 
 static struct frontend *to_frontend(struct vport *vp)
@@ -69,122 +79,48 @@ static struct frontend *to_frontend(struct vport *vp)
 	return container_of(vp, struct frontend, vport);
 }
 
-/* ---- one attempt ---- */
-
-static int set_status(struct frontend *fe, uint8_t bits)
-{
-	uint8_t status = bits ? fe->vport.device_status | bits : 0;
-	int r = fe->vhost->ops->set_status(fe->vhost, status);
-
-	if (!r)
-		fe->vport.device_status = status;
-	return r;
-}
-
-/* Where the peer serves no net status the link is assumed to be up (5.1.4.2). */
-static int read_net_status(struct frontend *fe)
-{
-	struct vhost *v = fe->vhost;
-	uint16_t status = 0;
-	int r;
-
-	fe->vport.net_status = VIRTIO_NET_S_LINK_UP;
-	if (!v->has_config || !feature_has(v->features, VIRTIO_NET_F_STATUS))
-		return 0;
-	r = v->ops->get_config(v, &status, offsetof(struct virtio_net_config, status),
-			       sizeof(status));
-	if (r == -EOPNOTSUPP || r == -EREMOTEIO)
-		return 0; /* it has a configuration, but not of that part */
-	if (!r)
-		fe->vport.net_status = le16toh(status);
-	return r;
-}
-
-/* Device initialization, virtio 1.3, 3.1.1, in the order that every peer accepts. */
-static int negotiate(struct frontend *fe)
-{
-	struct vhost *v = fe->vhost;
-	struct vport *vp = &fe->vport;
-	int r;
-
-	r = set_status(fe, 0);
-	if (!r)
-		r = set_status(fe, VIRTIO_CONFIG_S_ACKNOWLEDGE);
-	if (!r)
-		r = set_status(fe, VIRTIO_CONFIG_S_DRIVER);
-	if (r)
-		return r;
-	vp->features = feature_select(v->features, fe->config.offloads);
-	vp->ring_hdr_len = feature_hdr_len(vp->features);
-	vp->pairs = MIN(fe->config.pairs, v->max_pairs);
-	r = read_net_status(fe);
-	if (r)
-		return r;
-	r = rings_open(&fe->rings, vp->pairs, fe->config.queue_size, vp->features,
-		       fe->config.hugepages);
-	if (r) {
-		v->request = "ring memory";
-		v->why = "";
-		return r;
-	}
-	vp->vqs = fe->rings.vqs;
-	r = rings_tell_calls(&fe->rings, v);
-	if (!r)
-		r = v->ops->set_features(v, vp->features);
-	if (!r)
-		r = set_status(fe, VIRTIO_CONFIG_S_FEATURES_OK);
-	return r;
-}
-
-static int start_rings(struct frontend *fe)
-{
-	int r = rings_tell(&fe->rings, fe->vhost);
-
-	if (!r)
-		r = rings_enable(&fe->rings, fe->vhost, true);
-	if (!r)
-		r = set_status(fe, VIRTIO_CONFIG_S_DRIVER_OK);
-	if (r)
-		return r;
-	fe->vport.rings_enabled = true;
-	rings_kick(&fe->rings);
-	return 0;
-}
-
-/* Forgets the connection: the mirror of an attempt. */
-static void forget(struct frontend *fe)
-{
-	struct vport *vp = &fe->vport;
-
-	fe->socket = sd_event_source_disable_unref(fe->socket);
-	fe->vhost->ops->close(fe->vhost);
-	vp->connected = false;
-	vp->rings_enabled = false;
-	vp->device_status = 0;
-	vp->net_status = 0;
-	vp->features = 0;
-	vp->pairs = 0;
-	vp->vqs = NULL;
-	rings_close(&fe->rings);
-}
-
 /* ---- the log ---- */
+
+/* What the peer of this connection can do otherwise than that of the last one. */
+static void log_differences(struct frontend *fe)
+{
+	uint64_t features = fe->vport.features & ~FEATURE_DEVICE_MASK;
+	char gained[256], lost[256];
+
+	if (fe->last_features && features != fe->last_features) {
+		feature_format(features & ~fe->last_features, gained, sizeof(gained));
+		feature_format(fe->last_features & ~features, lost, sizeof(lost));
+		log_notice(fe->config.tag, "other features than last time: %s%s%s%s%s",
+			   gained[0] ? "with " : "", gained, gained[0] && lost[0] ? ", " : "",
+			   lost[0] ? "without " : "", lost);
+	}
+	if (fe->last_pairs && fe->vport.pairs != fe->last_pairs)
+		log_notice(fe->config.tag, "%u queue pairs instead of %u last time",
+			   fe->vport.pairs, fe->last_pairs);
+	fe->last_features = features;
+	fe->last_pairs = fe->vport.pairs;
+}
 
 static void log_connected(struct frontend *fe)
 {
+	const struct device_config *config = &fe->config.device;
 	struct vport *vp = &fe->vport;
+	bool huge = fe->device.rings.pool.huge;
 	char names[512];
 
-	feature_format(vp->features, names, sizeof(names));
+	feature_format(vp->features & ~FEATURE_DEVICE_MASK, names, sizeof(names));
 	log_notice(fe->config.tag, "connected to %s: %u queue pair%s of %u descriptors, %s%s",
-		   fe->config.path, vp->pairs, vp->pairs == 1 ? "" : "s", fe->config.queue_size,
-		   names[0] ? names : "no features",
-		   fe->rings.pool.huge ? ", in huge pages" : "");
-	if (fe->config.hugepages && !fe->rings.pool.huge)
+		   fe->config.path, vp->pairs, vp->pairs == 1 ? "" : "s", config->queue_size,
+		   names[0] ? names : "no features", huge ? ", in huge pages" : "");
+	if (vp->pairs < config->pairs)
+		log_notice(fe->config.tag, "the backend serves %u of the %u queue pairs asked for",
+			   vp->pairs, config->pairs);
+	if (config->hugepages && !huge)
 		log_warning(fe->config.tag,
 			    "--hugepages: not enough free huge pages (vm.nr_hugepages), using "
 			    "ordinary ones");
-	fe->last_failure[0] = '\0';
+	log_differences(fe);
+	fe->nfailures = 0;
 }
 
 /* What went wrong, in one phrase. */
@@ -197,11 +133,25 @@ static void describe_failure(const struct frontend *fe, int error, char *buf, si
 		 v->why && v->why[0] ? v->why : strerror(-error));
 }
 
+/* Is this reason a new one? */
+static bool remember_failure(struct frontend *fe, const char *failure)
+{
+	unsigned int i;
+
+	for (i = 0; i < fe->nfailures; i++)
+		if (!strcmp(failure, fe->failures[i]))
+			return false;
+	if (fe->nfailures == FAILURES_MAX)
+		return false;
+	snprintf(fe->failures[fe->nfailures++], sizeof(fe->failures[0]), "%s", failure);
+	return true;
+}
+
 /* The same reason again and again is one line. */
 static void log_failure(struct frontend *fe, int error)
 {
 	bool absent = error == -ENOENT || error == -ECONNREFUSED;
-	char failure[sizeof(fe->last_failure)];
+	char failure[sizeof(fe->failures[0])];
 
 	if (error == -ECANCELED)
 		return;
@@ -209,9 +159,8 @@ static void log_failure(struct frontend *fe, int error)
 		strcpy(failure, "absent");
 	else
 		describe_failure(fe, error, failure, sizeof(failure));
-	if (!strcmp(failure, fe->last_failure))
+	if (!remember_failure(fe, failure))
 		return;
-	memcpy(fe->last_failure, failure, sizeof(failure));
 	if (absent)
 		log_notice(fe->config.tag, "waiting for the backend at %s (%s)", fe->config.path,
 			   strerror(-error));
@@ -240,62 +189,119 @@ static void set_timer(struct frontend *fe, uint64_t ns)
 	sd_event_source_set_enabled(fe->timer, SD_EVENT_ONESHOT);
 }
 
-static void wait_and_retry(struct frontend *fe)
+/*
+ * A server waits for whoever comes, at once or, after a peer that broke the rules, when
+ * the pause is over. A client watches out for the socket and tries again by itself.
+ */
+static void wait_and_retry(struct frontend *fe, bool pause)
 {
 	fe->state = FRONTEND_WAITING;
-	watch_directory(fe);
+	if (fe->listen) {
+		sd_event_source_set_enabled(fe->listen, pause ? SD_EVENT_OFF : SD_EVENT_ON);
+		if (!pause)
+			return;
+	} else {
+		watch_directory(fe);
+	}
 	set_timer(fe, fe->backoff_ns);
 	fe->backoff_ns = MIN(fe->backoff_ns * 2, BACKOFF_MAX_NS);
 }
 
-/* The connection is over, whoever ended it. */
-static void disconnect(struct frontend *fe)
+static void forget(struct frontend *fe)
 {
-	if (now_ns() - fe->up_since_ns >= LASTING_NS)
-		fe->backoff_ns = BACKOFF_MIN_NS;
-	fe->vport.connected = false;
-	fe->vport.events->down(fe->vport.owner);
-	forget(fe);
-	wait_and_retry(fe);
+	fe->socket = sd_event_source_disable_unref(fe->socket);
+	fe->channel = sd_event_source_disable_unref(fe->channel);
+	device_forget(&fe->device);
 }
 
-static int on_socket(sd_event_source *source __attribute__((unused)),
-		     int fd __attribute__((unused)), uint32_t revents __attribute__((unused)),
-		     void *userdata)
+/* The rings come back from their owner. */
+static void come_down(struct frontend *fe)
 {
-	struct frontend *fe = userdata;
-	char failure[128];
-	int r = fe->vhost->ops->hear(fe->vhost);
+	fe->vport.connected = false;
+	fe->vport.events->down(fe->vport.owner);
+}
 
-	if (!r)
-		return 0;
-	if (r == -ECONNRESET) {
+static void close_and_retry(struct frontend *fe, bool pause)
+{
+	forget(fe);
+	if (now_ns() - fe->up_since_ns >= LASTING_NS)
+		fe->backoff_ns = BACKOFF_MIN_NS;
+	wait_and_retry(fe, pause);
+}
+
+/* The connection is over, whoever ended it. */
+static void disconnect(struct frontend *fe, bool pause)
+{
+	come_down(fe);
+	close_and_retry(fe, pause);
+}
+
+/* The peer left, or did what it may not. */
+static void lose(struct frontend *fe, int error)
+{
+	char failure[128];
+
+	if (error == -ECONNRESET) {
 		/* an orderly end: the next one may be there already */
 		fe->backoff_ns = BACKOFF_MIN_NS;
 		log_notice(fe->config.tag, "the backend at %s disconnected", fe->config.path);
 	} else {
-		describe_failure(fe, r, failure, sizeof(failure));
+		describe_failure(fe, error, failure, sizeof(failure));
 		log_warning(fe->config.tag, "disconnecting from %s: %s", fe->config.path, failure);
 	}
-	disconnect(fe);
+	disconnect(fe, error != -ECONNRESET);
+}
+
+static int refresh(struct frontend *fe)
+{
+	unsigned int changes;
+	int r = device_refresh(&fe->device, &changes);
+
+	if (!r && changes)
+		fe->vport.events->changed(fe->vport.owner, changes);
+	return r;
+}
+
+static void hear_peer(struct frontend *fe)
+{
+	enum vhost_news news;
+	int r = fe->vhost->ops->hear(fe->vhost, &news);
+
+	if (fe->vhost->backend_fd < 0)
+		fe->channel = sd_event_source_disable_unref(fe->channel);
+	if (!r && news == VHOST_NEWS_CONFIG)
+		r = refresh(fe);
+	if (r)
+		lose(fe, r);
+}
+
+/* The socket, or the channel on which the peer speaks first. */
+static int on_socket(sd_event_source *source __attribute__((unused)),
+		     int fd __attribute__((unused)), uint32_t revents __attribute__((unused)),
+		     void *userdata)
+{
+	hear_peer(userdata);
 	return 0;
+}
+
+static int watch_peer(struct frontend *fe)
+{
+	int r = sd_event_add_io(fe->event, &fe->socket, fe->vhost->fd, EPOLLIN | EPOLLRDHUP,
+				on_socket, fe);
+
+	if (r >= 0 && fe->vhost->backend_fd >= 0)
+		r = sd_event_add_io(fe->event, &fe->channel, fe->vhost->backend_fd, EPOLLIN,
+				    on_socket, fe);
+	return r < 0 ? r : 0;
 }
 
 static int attempt(struct frontend *fe)
 {
-	struct vport *vp = &fe->vport;
 	int r = fe->vhost->ops->open(fe->vhost);
 
-	if (!r) {
-		vp->connected = true;
-		r = negotiate(fe);
-	}
 	if (!r)
-		r = start_rings(fe);
-	if (!r)
-		r = sd_event_add_io(fe->event, &fe->socket, fe->vhost->fd, EPOLLIN | EPOLLRDHUP,
-				    on_socket, fe);
-	return r;
+		r = device_bring_up(&fe->device);
+	return r ? r : watch_peer(fe);
 }
 
 static int try_to_connect(struct frontend *fe)
@@ -305,17 +311,50 @@ static int try_to_connect(struct frontend *fe)
 	if (r) {
 		log_failure(fe, r);
 		forget(fe);
-		wait_and_retry(fe);
+		wait_and_retry(fe, false);
 		return 0;
 	}
 	log_connected(fe);
 	fe->inotify = sd_event_source_disable_unref(fe->inotify);
 	fe->up_since_ns = now_ns();
+	fe->refused = 0;
 	fe->state = FRONTEND_UP;
 	fe->vport.connects++;
 	if (fe->vport.events->up(fe->vport.owner))
-		disconnect(fe);
+		disconnect(fe, true);
 	return 0;
+}
+
+/* Someone connects to us: the peer, or one too many. */
+static int on_listen(sd_event_source *source __attribute__((unused)),
+		     int fd __attribute__((unused)), uint32_t revents __attribute__((unused)),
+		     void *userdata)
+{
+	struct frontend *fe = userdata;
+	int peer = vhost_listen_accept(fe->config.listen);
+
+	if (peer == -EAGAIN)
+		return 0;
+	if (peer < 0) { /* out of descriptors or memory: not at once again */
+		fe->vhost->request = "accept";
+		fe->vhost->why = "";
+		log_failure(fe, peer);
+		sd_event_source_set_enabled(fe->listen, SD_EVENT_OFF);
+		set_timer(fe, BACKOFF_MAX_NS);
+		return 0;
+	}
+	if (fe->state == FRONTEND_UP)
+		hear_peer(fe); /* the last one may have left just before this one came */
+	if (fe->state == FRONTEND_UP) {
+		if (!fe->refused++)
+			log_warning(fe->config.tag,
+				    "refused a second backend at %s: one is connected",
+				    fe->config.path);
+		close(peer);
+		return 0;
+	}
+	fe->vhost->accepted_fd = peer;
+	return try_to_connect(fe);
 }
 
 static int on_timer(sd_event_source *source __attribute__((unused)),
@@ -323,6 +362,8 @@ static int on_timer(sd_event_source *source __attribute__((unused)),
 {
 	struct frontend *fe = userdata;
 
+	if (fe->listen)
+		return sd_event_source_set_enabled(fe->listen, SD_EVENT_ON);
 	return fe->state == FRONTEND_WAITING ? try_to_connect(fe) : 0;
 }
 
@@ -346,15 +387,22 @@ static int on_directory(sd_event_source *source __attribute__((unused)),
 static int start(struct vport *vp)
 {
 	struct frontend *fe = to_frontend(vp);
+	int r;
 
 	fe->state = FRONTEND_WAITING;
 	fe->backoff_ns = BACKOFF_MIN_NS;
+	if (fe->config.listen) {
+		log_notice(fe->config.tag, "listening for the backend at %s", fe->config.path);
+		r = sd_event_add_io(fe->event, &fe->listen, vhost_listen_fd(fe->config.listen),
+				    EPOLLIN, on_listen, fe);
+		return r < 0 ? r : 0;
+	}
 	watch_directory(fe);
 	set_timer(fe, 0);
 	return 0;
 }
 
-/* Device clean-up, virtio 1.3, 3.3.1: stop the rings, then reset, as far as it still hears. */
+/* Device clean-up, virtio 1.3, 3.3.1, as far as the peer still hears. */
 static void stop(struct vport *vp)
 {
 	struct frontend *fe = to_frontend(vp);
@@ -362,12 +410,11 @@ static void stop(struct vport *vp)
 	if (fe->timer)
 		sd_event_source_set_enabled(fe->timer, SD_EVENT_OFF);
 	fe->inotify = sd_event_source_disable_unref(fe->inotify);
+	fe->listen = sd_event_source_disable_unref(fe->listen);
 	if (fe->state == FRONTEND_UP) {
-		vp->connected = false;
-		vp->events->down(vp->owner);
+		come_down(fe);
 		fe->vhost->cancel_fd = -1; /* what made us stop shall not cut this short */
-		if (!rings_stop(&fe->rings, fe->vhost))
-			set_status(fe, 0);
+		device_shut_down(&fe->device);
 		forget(fe);
 	}
 	fe->state = FRONTEND_STOPPED;
@@ -382,7 +429,42 @@ static void broken(struct vport *vp, const struct vq *vq)
 	log_warning(fe->config.tag, "%cxq%u: the backend broke the rules: %s (%u); disconnecting",
 		    vq->direction == VQ_CONTENT ? 'r' : 't', vq->index / 2u, vq->why,
 		    vq->why_value);
-	disconnect(fe);
+	come_down(fe);
+	device_fail(&fe->device);
+	close_and_retry(fe, true);
+}
+
+static uint8_t control(struct vport *vp, uint8_t class, uint8_t command, const void *data,
+		       size_t len)
+{
+	return device_control(&to_frontend(vp)->device, class, command, data, len);
+}
+
+static int write_config(struct vport *vp, size_t offset, const void *data, size_t len)
+{
+	struct frontend *fe = to_frontend(vp);
+	int r = device_write_config(&fe->device, offset, data, len);
+
+	if (r)
+		log_warning(fe->config.tag,
+			    "refused a write of %zu bytes at %zu of the configuration: the MAC "
+			    "alone may be written",
+			    len, offset);
+	return r;
+}
+
+static int set_mtu(struct vport *vp, unsigned int mtu)
+{
+	struct frontend *fe = to_frontend(vp);
+
+	return vp->connected ? fe->vhost->ops->set_mtu(fe->vhost, (uint16_t)mtu) : -ENOTCONN;
+}
+
+static int announce(struct vport *vp)
+{
+	struct frontend *fe = to_frontend(vp);
+
+	return vp->connected ? fe->vhost->ops->announce(fe->vhost, vp->mac) : -ENOTCONN;
 }
 
 static void close_frontend(struct vport *vp)
@@ -404,6 +486,10 @@ static const struct vport_ops ops = {
 	.start = start,
 	.stop = stop,
 	.broken = broken,
+	.control = control,
+	.write_config = write_config,
+	.set_mtu = set_mtu,
+	.announce = announce,
 	.close = close_frontend,
 };
 
@@ -439,6 +525,12 @@ int frontend_open(struct vport **out, sd_event *event, const struct frontend_con
 	fe->vport.owner = owner;
 	fe->config = *config;
 	fe->vhost = config->vhost;
+	fe->device = (struct device){
+		.vport = &fe->vport,
+		.vhost = config->vhost,
+		.config = config->device,
+		.rings.pool.fd = -1,
+	};
 	fe->event = sd_event_ref(event);
 	r = split_path(fe, config->path);
 	/* a precision of 1 ms: the loop may otherwise put timers off to save wake-ups */

@@ -10,14 +10,16 @@
 #include <vubridge/vhost.h>
 #include <vubridge/vport.h>
 
+#include "port/device.h"
+#include "vhost/listen.h"
+
 struct frontend_config {
 	struct vhost *vhost;     /* borrowed, closed when the port is */
+	/* where the peer connects to us (server mode), borrowed; NULL: we connect to it */
+	struct vhost_listen *listen;
 	const char *path;        /* where the peer is: for the log, and to see it come */
 	const char *tag;         /* of log lines; must outlive the port */
-	unsigned int pairs;      /* queue pairs wanted */
-	unsigned int queue_size; /* descriptors of each ring, a power of two */
-	uint64_t offloads;       /* VIRTIO_NET_F_ bits that the kernel port can do */
-	bool hugepages;          /* ring memory in huge pages, if there are any */
+	struct device_config device;
 };
 
 /* A stopped port on the loop @event. 0 or -errno. */

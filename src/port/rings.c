@@ -143,12 +143,13 @@ int rings_tell(const struct rings *r, struct vhost *v)
 	return error;
 }
 
-int rings_enable(const struct rings *r, struct vhost *v, bool on)
+int rings_enable(const struct rings *r, struct vhost *v, unsigned int first, unsigned int pairs,
+		 bool on)
 {
 	unsigned int i;
 	int error = 0;
 
-	for (i = 0; i < r->count && !error; i++)
+	for (i = 2 * first; i < 2 * (first + pairs) && i < r->count && !error; i++)
 		error = v->ops->set_vring_enable(v, i, on);
 	return error;
 }
@@ -166,12 +167,12 @@ int rings_stop(const struct rings *r, struct vhost *v)
 	return error;
 }
 
-void rings_kick(const struct rings *r)
+void rings_kick(const struct rings *r, unsigned int first, unsigned int pairs)
 {
 	const uint64_t one = 1;
 	unsigned int i;
 
-	for (i = 0; i < r->count; i++)
+	for (i = 2 * first; i < 2 * (first + pairs) && i < r->count; i++)
 		if (write(kick_fd(r, i), &one, sizeof(one)) < 0 && errno != EAGAIN)
 			return; /* a fresh eventfd takes any write */
 }

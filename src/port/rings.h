@@ -30,10 +30,12 @@ void rings_close(struct rings *rings);
 int rings_tell_calls(const struct rings *rings, struct vhost *v);
 /* Memory table, then size, base, addresses and kick of each ring. */
 int rings_tell(const struct rings *rings, struct vhost *v);
-int rings_enable(const struct rings *rings, struct vhost *v, bool on);
+/* The rings of @pairs pairs from @first on. */
+int rings_enable(const struct rings *rings, struct vhost *v, unsigned int first,
+		 unsigned int pairs, bool on);
 /* Stops each ring at the peer (GET_VRING_BASE). */
 int rings_stop(const struct rings *rings, struct vhost *v);
-/* Writes to each kick eventfd: some peers count a ring as started only then. */
-void rings_kick(const struct rings *rings);
+/* Writes to their kick eventfds: some peers count a ring as started only then. */
+void rings_kick(const struct rings *rings, unsigned int first, unsigned int pairs);
 
 #endif

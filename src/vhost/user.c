@@ -14,6 +14,7 @@
 
 #include "base/fdmsg.h"
 #include "base/util.h"
+#include "vhost/backend_channel.h"
 #include "vhost/proto.h"
 #include "vhost/request.h"
 
@@ -21,8 +22,9 @@
 
 /* What is used here; a peer may treat any other bit as a promise. */
 #define OUR_PROTOCOL_FEATURES                                                                      \
-	(BIT(VHOST_USER_PROTOCOL_F_MQ) | BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK) |                    \
-	 BIT(VHOST_USER_PROTOCOL_F_NET_MTU) | BIT(VHOST_USER_PROTOCOL_F_CONFIG) |                  \
+	(BIT(VHOST_USER_PROTOCOL_F_MQ) | BIT(VHOST_USER_PROTOCOL_F_RARP) |                         \
+	 BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK) | BIT(VHOST_USER_PROTOCOL_F_NET_MTU) |               \
+	 BIT(VHOST_USER_PROTOCOL_F_BACKEND_REQ) | BIT(VHOST_USER_PROTOCOL_F_CONFIG) |              \
 	 BIT(VHOST_USER_PROTOCOL_F_STATUS))
 
 /* Bits among the device features that belong to the transport. */
@@ -66,6 +68,7 @@ static void user_close(struct vhost *v)
 	struct user *u = to_user(v);
 
 	close_fd(&v->fd);
+	close_fd(&v->backend_fd);
 	v->features = 0;
 	v->max_pairs = 0;
 	v->has_status = false;
@@ -95,8 +98,11 @@ static const char *connect_why(int err)
 static int connect_peer(struct vhost *v)
 {
 	const struct fdmsg_wait wait = fdmsg_wait_ms(v->timeout_ms, v->cancel_fd);
-	int fd = fdmsg_connect(to_user(v)->path, &wait);
+	int fd = v->accepted_fd;
 
+	v->accepted_fd = -1;
+	if (fd < 0)
+		fd = fdmsg_connect(to_user(v)->path, &wait);
 	v->request = "connect";
 	v->why = fd < 0 ? connect_why(fd) : "";
 	if (fd < 0)
@@ -145,6 +151,26 @@ static int get_queue_num(struct user *u)
 	return 0;
 }
 
+/*
+ * A socket on which the peer may tell by itself that the configuration changed. Without
+ * CONFIG there is nothing that it could say.
+ */
+static int open_backend_channel(struct user *u)
+{
+	int fds[2];
+	int ret;
+
+	if (!has(u, VHOST_USER_PROTOCOL_F_BACKEND_REQ) || !has(u, VHOST_USER_PROTOCOL_F_CONFIG))
+		return 0;
+	ret = fdmsg_pair(fds);
+	if (ret < 0)
+		return refuse(&u->vhost, VHOST_USER_SET_BACKEND_REQ_FD, ret, "");
+	u->vhost.backend_fd = fds[0];
+	ret = request_tell_fds(&u->requester, VHOST_USER_SET_BACKEND_REQ_FD, NULL, 0, &fds[1], 1);
+	close_fd(&fds[1]);
+	return ret;
+}
+
 static int handshake(struct user *u)
 {
 	uint64_t offered;
@@ -160,7 +186,8 @@ static int handshake(struct user *u)
 	if (ret < 0)
 		return ret;
 	u->vhost.features = offered & ~TRANSPORT_FEATURES;
-	return get_queue_num(u);
+	ret = get_queue_num(u);
+	return ret ? ret : open_backend_channel(u);
 }
 
 static int user_open(struct vhost *v)
@@ -197,6 +224,31 @@ static int user_set_status(struct vhost *v, uint8_t status)
 	if (!v->has_status)
 		return 0;
 	return request_tell_u64(to_requester(v), VHOST_USER_SET_STATUS, status);
+}
+
+static int user_get_status(struct vhost *v, uint8_t *status)
+{
+	uint64_t value;
+	int ret;
+
+	if (!v->has_status)
+		return -EOPNOTSUPP;
+	ret = request_ask_u64(to_requester(v), VHOST_USER_GET_STATUS, &value);
+	if (ret == 0 && value > UINT8_MAX)
+		return refuse(v, VHOST_USER_GET_STATUS, -EPROTO, "a status above 255");
+	*status = (uint8_t)value;
+	return ret;
+}
+
+/* The address stands in the number's first six bytes, as in memory. */
+static int user_announce(struct vhost *v, const uint8_t mac[6])
+{
+	uint64_t value = 0;
+
+	if (!has(to_user(v), VHOST_USER_PROTOCOL_F_RARP))
+		return -EOPNOTSUPP;
+	memcpy(&value, mac, 6);
+	return request_tell_u64(to_requester(v), VHOST_USER_SEND_RARP, value);
 }
 
 static int user_set_mtu(struct vhost *v, uint16_t mtu)
@@ -324,10 +376,11 @@ static int user_get_vring_base(struct vhost *v, unsigned int index, uint16_t *ba
 	return 0;
 }
 
-static int user_hear(struct vhost *v)
+static int user_hear(struct vhost *v, enum vhost_news *news)
 {
 	int n;
 
+	*news = VHOST_NEWS_NONE;
 	v->request = "connection";
 	v->why = "";
 	if (v->fd < 0)
@@ -335,17 +388,22 @@ static int user_hear(struct vhost *v)
 	n = fdmsg_pending(v->fd);
 	if (n == -ECONNRESET)
 		v->why = "the peer hung up";
-	if (n <= 0)
+	if (n < 0)
 		return n;
-	v->why = "the peer sent what it was not asked for";
-	return -EPROTO;
+	if (n > 0) {
+		v->why = "the peer sent what it was not asked for";
+		return -EPROTO;
+	}
+	return backend_channel_hear(v, has(to_user(v), VHOST_USER_PROTOCOL_F_REPLY_ACK), news);
 }
 
 static const struct vhost_ops user_ops = {
 	.open = user_open,
 	.set_features = user_set_features,
 	.set_status = user_set_status,
+	.get_status = user_get_status,
 	.set_mtu = user_set_mtu,
+	.announce = user_announce,
 	.get_config = user_get_config,
 	.set_mem_table = user_set_mem_table,
 	.set_vring_call = user_set_vring_call,
@@ -368,7 +426,9 @@ struct vhost *vhost_user_new(const char *path, unsigned int timeout_ms, int canc
 		.ops = &user_ops,
 		.cancel_fd = cancel_fd,
 		.timeout_ms = timeout_ms,
+		.accepted_fd = -1,
 		.fd = -1,
+		.backend_fd = -1,
 		.request = "",
 		.why = "",
 	};
@@ -381,5 +441,6 @@ void vhost_user_free(struct vhost *v)
 	if (!v)
 		return;
 	user_close(v);
+	close_fd(&v->accepted_fd);
 	free(to_user(v));
 }

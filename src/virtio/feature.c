@@ -47,10 +47,9 @@ static const struct feature_row {
 	{ VIRTIO_NET_F_HOST_USO, "HOST_USO", FEATURE_NET(CSUM) },
 };
 
-uint64_t feature_select(uint64_t offered, uint64_t offloads)
+uint64_t feature_select(uint64_t offered, uint64_t wanted)
 {
-	uint64_t usable = FEATURE_RING_MASK | (offloads & FEATURE_OFFLOAD_MASK);
-	uint64_t features = offered & usable;
+	uint64_t features = offered & wanted;
 	size_t i;
 
 	/* Ring layout is free with VERSION_1: ANY_LAYOUT says nothing more there (6.4.1). */

@@ -27,6 +27,18 @@
 	 FEATURE_NET(GUEST_USO6) | FEATURE_NET(HOST_TSO4) | FEATURE_NET(HOST_TSO6) |               \
 	 FEATURE_NET(HOST_ECN) | FEATURE_NET(HOST_USO))
 
+/*
+ * What the device here does by itself, whatever its peer offers: it answers the control
+ * queue's commands and has the configuration space. No peer is told of these.
+ */
+#define FEATURE_DEVICE_MASK                                                                        \
+	(FEATURE_NET(CTRL_VQ) | FEATURE_NET(CTRL_RX) | FEATURE_NET(CTRL_VLAN) |                    \
+	 FEATURE_NET(CTRL_RX_EXTRA) | FEATURE_NET(CTRL_MAC_ADDR) | FEATURE_NET(GUEST_ANNOUNCE) |   \
+	 FEATURE_NET(MAC) | FEATURE_NET(STATUS))
+
+/* What the peer and the device have to do together. */
+#define FEATURE_SHARED_MASK (FEATURE_NET(MQ) | FEATURE_NET(MTU))
+
 static inline bool feature_has(uint64_t features, unsigned int bit)
 {
 	return features >> bit & 1;
@@ -41,11 +53,10 @@ static inline uint8_t feature_hdr_len(uint64_t features)
 }
 
 /*
- * The bits a driver acks: those @offered by the device that the rings here can do
- * and, of the offloads, that the kernel port can do too (@offloads); without the
+ * The bits a driver acks: those @offered by the device that are @wanted, without the
  * ones whose conditions (5.1.3.1) are not met.
  */
-uint64_t feature_select(uint64_t offered, uint64_t offloads);
+uint64_t feature_select(uint64_t offered, uint64_t wanted);
 
 /* The specification's name of @bit without its prefix, or NULL. */
 const char *feature_name(unsigned int bit);

@@ -118,7 +118,10 @@ check_parser()
       continue
     fi
     refused "--$name '': must be $allowed" "--$name="
-    refused "--$name: needs a value" "--$name"
+    case $metavar in
+    '['*) ;; # may stand alone
+    *) refused "--$name: needs a value" "--$name" ;;
+    esac
     short=${name%?}
     refused "--$short=1: unknown option (names may not be shortened), see --help" "--$short=1"
     if [ -n "$default" ]; then # taken, so that only what follows is refused

@@ -108,6 +108,7 @@ static void reset(struct device *d)
 		d->rings[i] = (struct peer_ring){ .kick = -1, .call = -1, .err = -1 };
 	}
 	message_unmap(d);
+	close_fd(&d->backend_fd);
 	close_fd(&d->fd);
 	d->owned = d->silent = d->ready = d->lied = false;
 	d->features = d->protocol_features = 0;
@@ -163,6 +164,7 @@ int device_open(struct device *d, const struct peer_config *config, const char *
 		.epoll_fd = epoll_fd,
 		.listen_fd = -1,
 		.fd = -1,
+		.backend_fd = -1,
 	};
 	unsigned int i;
 

@@ -247,6 +247,16 @@ static unsigned int generate(struct device *d, struct vq *out, const struct peer
 	return n;
 }
 
+/* Where frames of pair @pair go: with fewer pairs over there, several share one. */
+static struct vq *receive_ring(const struct device *to, unsigned int pair)
+{
+	unsigned int n = 0;
+
+	while (device_ring(to, 2 * n))
+		n++;
+	return n ? device_ring(to, 2 * (pair % n)) : NULL;
+}
+
 unsigned int forward_run(struct device *devices, unsigned int n, const struct peer_config *c)
 {
 	bool passes = c->mode == MODE_CROSS || c->mode == MODE_REFLECT;
@@ -258,7 +268,7 @@ unsigned int forward_run(struct device *devices, unsigned int n, const struct pe
 
 		for (pair = 0; pair < c->pairs; pair++) {
 			struct vq *in = device_ring(from, 2 * pair + 1);
-			struct vq *out = passes ? device_ring(to, 2 * pair) : NULL;
+			struct vq *out = passes ? receive_ring(to, pair) : NULL;
 
 			if (c->mode == MODE_GENERATE && device_ring(from, 2 * pair))
 				moved += generate(from, device_ring(from, 2 * pair), c);

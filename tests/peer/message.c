@@ -4,6 +4,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -266,11 +267,26 @@ static int net_set_mtu(struct request *r)
 {
 	if (r->payload->u64 < 68 || r->payload->u64 > 65535)
 		return refuse(r, "NET_SET_MTU: out of range");
+	printf("mtu %s %u\n", r->device->path, (unsigned int)r->payload->u64);
 	return 0;
 }
 
-static int accept_silently(struct request *r __attribute__((unused)))
+static int set_backend_req_fd(struct request *r)
 {
+	if (r->device->backend_fd >= 0)
+		return refuse(r, "SET_BACKEND_REQ_FD: a second time");
+	r->device->backend_fd = r->fds->fd[0];
+	r->fds->n = 0; /* ours now */
+	return 0;
+}
+
+/* The address in the first six bytes. */
+static int send_rarp(struct request *r)
+{
+	const uint8_t *mac = (const uint8_t *)&r->payload->u64;
+
+	printf("rarp %s %02x:%02x:%02x:%02x:%02x:%02x\n", r->device->path, mac[0], mac[1], mac[2],
+	       mac[3], mac[4], mac[5]);
 	return 0;
 }
 
@@ -294,7 +310,8 @@ static int (*const handlers[VHOST_USER_REQUEST_END])(struct request *) = {
 	[VHOST_USER_GET_STATUS] = get_status,
 	[VHOST_USER_GET_CONFIG] = get_config,
 	[VHOST_USER_NET_SET_MTU] = net_set_mtu,
-	[VHOST_USER_SEND_RARP] = accept_silently, /* the driver announces by itself too */
+	[VHOST_USER_SEND_RARP] = send_rarp,
+	[VHOST_USER_SET_BACKEND_REQ_FD] = set_backend_req_fd,
 };
 
 int message_handle(struct device *d, uint32_t request, union vhost_user_payload *payload,

@@ -66,6 +66,7 @@ struct device {
 	bool ready;         /* told that all rings run */
 	uint64_t features, protocol_features;
 	uint8_t status;
+	int backend_fd; /* where we may speak first */
 	struct vq_device_memory memory;
 	struct peer_ring rings[2 * PEER_MAX_PAIRS];
 	bool lied;
@@ -104,6 +105,13 @@ bool device_has(const struct device *d, enum vhost_user_protocol_feature bit);
 int message_handle(struct device *d, uint32_t request, union vhost_user_payload *payload,
 		   uint32_t size, struct fdmsg_fds *fds, const char **why);
 void message_unmap(struct device *d);
+
+/* ---- command.c ---- */
+
+/* Carries out a line like "link down": see vu_peer --help. */
+void command_run(struct peer_config *config, struct device *devices, unsigned int n, char *line);
+/* Reads six bytes like 02:00:00:00:00:01. */
+bool command_read_mac(const char *s, uint8_t mac[ETH_ALEN]);
 
 /* ---- forward.c ---- */
 

@@ -20,6 +20,7 @@
 #define SPIN_NS 20000u
 /* Of epoll events: the number of a device, or this. */
 #define WAKE_SIGNAL UINT32_MAX
+#define WAKE_COMMAND (UINT32_MAX - 1)
 
 struct peer {
 	struct peer_config config;
@@ -27,6 +28,7 @@ struct peer {
 	struct device devices[PEER_MAX_DEVICES];
 	unsigned int n;
 	int epoll_fd, signal_fd;
+	bool commands; /* on standard input */
 	bool ending;
 };
 
@@ -39,6 +41,7 @@ static const struct peer_config defaults = {
 			     1u << VHOST_USER_PROTOCOL_F_REPLY_ACK |
 			     1u << VHOST_USER_PROTOCOL_F_RARP |
 			     1u << VHOST_USER_PROTOCOL_F_NET_MTU |
+			     1u << VHOST_USER_PROTOCOL_F_BACKEND_REQ |
 			     1u << VHOST_USER_PROTOCOL_F_CONFIG |
 			     1u << VHOST_USER_PROTOCOL_F_STATUS,
 	.pairs = 1,
@@ -60,11 +63,13 @@ static const char help[] =
 	"  --no-feature NAME        not this one (may be repeated)\n"
 	"  --protocol-features HEX  protocol features to offer\n"
 	"  --queues N               queue pairs, default 1\n"
-	"  --mtu N, --link up|down  configuration space\n"
+	"  --mtu N, --mac MAC, --link up|down   configuration space\n"
 	"  --size N, --flows N, --rate PPS, --count N   generate\n"
 	"  --misbehave WHAT[:ARG]   one of the list below\n"
 	"  --after N                frames before a lie in the rings, default 10\n"
 	"  --misbehave-times N      connections that see it, default all\n"
+	"  --commands               read lines from standard input and tell the drivers:\n"
+	"                           link up|down, mtu N, mac MAC, announce, needs-reset\n"
 	"SIGUSR1 prints counters; SIGTERM ends. WHAT is one of:\n";
 
 static void usage_error(const char *option, const char *value)
@@ -117,10 +122,12 @@ static const struct option options[] = {
 	{ "features", 1, NULL, 'f' },	       { "no-feature", 1, NULL, 'n' },
 	{ "protocol-features", 1, NULL, 'p' }, { "queues", 1, NULL, 'q' },
 	{ "mtu", 1, NULL, 'M' },	       { "link", 1, NULL, 'l' },
+	{ "mac", 1, NULL, 'A' },
 	{ "size", 1, NULL, 'S' },	       { "flows", 1, NULL, 'F' },
 	{ "rate", 1, NULL, 'r' },	       { "count", 1, NULL, 'C' },
 	{ "misbehave", 1, NULL, 'b' },	       { "after", 1, NULL, 'a' },
-	{ "misbehave-times", 1, NULL, 't' },   { "help", 0, NULL, 'h' },
+	{ "misbehave-times", 1, NULL, 't' },   { "commands", 0, NULL, 'i' },
+	{ "help", 0, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -137,11 +144,20 @@ static void set_option(struct peer *p, int code, const char *name, const char *v
 	case 'm': c->mode = mode_named(v); break;
 	case 'c': c->client = true; break;
 	case 'w': c->swap_mac = true; break;
+	case 'i': p->commands = true; break;
 	case 'f': c->features = number(name, v, UINT64_MAX); break;
 	case 'n': remove_feature(c, v); break;
 	case 'p': c->protocol_features = number(name, v, UINT64_MAX); break;
 	case 'q': c->pairs = (unsigned int)number(name, v, PEER_MAX_PAIRS); break;
-	case 'M': c->mtu = (uint16_t)number(name, v, UINT16_MAX); break;
+	case 'M':
+		c->mtu = (uint16_t)number(name, v, UINT16_MAX);
+		c->features |= FEATURE_NET(MTU);
+		break;
+	case 'A':
+		if (!command_read_mac(v, c->mac))
+			usage_error(name, v);
+		c->features |= FEATURE_NET(MAC);
+		break;
 	case 'l': c->net_status = !strcmp(v, "up") ? VIRTIO_NET_S_LINK_UP : 0; break;
 	case 'S': c->size = (unsigned int)number(name, v, 65000); break;
 	case 'F': c->flows = (unsigned int)number(name, v, 60000); break;
@@ -205,6 +221,17 @@ static void hear_signals(struct peer *p)
 	}
 }
 
+static void hear_commands(struct peer *p)
+{
+	char line[128];
+
+	/* a line at a time: what follows wakes us again */
+	if (fgets(line, sizeof(line), stdin))
+		command_run(&p->config, p->devices, p->n, line);
+	else
+		epoll_ctl(p->epoll_fd, EPOLL_CTL_DEL, STDIN_FILENO, NULL);
+}
+
 /* A silent device only wants to know when its driver gives up. */
 static void hear_device(struct peer *p, struct device *d, uint32_t events)
 {
@@ -233,6 +260,8 @@ static void wait_for_events(struct peer *p, int timeout_ms)
 	for (i = 0; i < n; i++) {
 		if (events[i].data.u32 == WAKE_SIGNAL)
 			hear_signals(p);
+		else if (events[i].data.u32 == WAKE_COMMAND)
+			hear_commands(p);
 		else
 			hear_device(p, &p->devices[events[i].data.u32], events[i].events);
 	}
@@ -324,7 +353,11 @@ static int open_signals(struct peer *p)
 	p->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (p->signal_fd < 0 || p->epoll_fd < 0)
 		return -errno;
-	return epoll_ctl(p->epoll_fd, EPOLL_CTL_ADD, p->signal_fd, &ev) ? -errno : 0;
+	if (epoll_ctl(p->epoll_fd, EPOLL_CTL_ADD, p->signal_fd, &ev))
+		return -errno;
+	ev.data.u32 = WAKE_COMMAND;
+	setvbuf(stdin, NULL, _IONBF, 0);
+	return p->commands && epoll_ctl(p->epoll_fd, EPOLL_CTL_ADD, STDIN_FILENO, &ev) ? -errno : 0;
 }
 
 int main(int argc, char **argv)

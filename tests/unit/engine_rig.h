@@ -110,4 +110,7 @@ struct reflector {
 void reflector_start(struct reflector *r, struct ring_pair *rp);
 void reflector_stop(struct reflector *r); /* safe to repeat */
 
+/* 0, or the exit status of a test that needs io_uring where it is refused. */
+int rig_uring_unavailable(void);
+
 #endif

@@ -5,12 +5,17 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "base/fdmsg.h"
 #include "base/util.h"
 #include "scripted_peer.h"
+#include "vhost/user.h"
 
 #define LONG_MS 5000
 
@@ -46,7 +51,7 @@ static const char *check_message(const struct peer *p, const struct message *m)
 	return NULL;
 }
 
-static int read_message(int fd, struct message *m)
+static int read_message(struct peer *p, int fd, struct message *m)
 {
 	struct fdmsg_wait wait = for_long();
 	struct fdmsg_fds fds;
@@ -55,6 +60,10 @@ static int read_message(int fd, struct message *m)
 	if (r < 0)
 		return r;
 	m->nfds = fds.n;
+	if (m->hdr.request == VHOST_USER_SET_BACKEND_REQ_FD && fds.n == 1 && p->channel < 0) {
+		p->channel = fds.fd[0];
+		fds.n = 0;
+	}
 	fdmsg_close_fds(&fds);
 	if (m->hdr.size > sizeof(m->payload))
 		return -EMSGSIZE;
@@ -91,6 +100,8 @@ static bool answer(struct peer *p, struct message *m)
 		m->payload.u64 = p->features;
 	else if (m->hdr.request == VHOST_USER_GET_PROTOCOL_FEATURES)
 		m->payload.u64 = p->protocol_features;
+	else if (m->hdr.request == VHOST_USER_GET_STATUS)
+		m->payload.u64 = p->status;
 	else if (m->hdr.request == VHOST_USER_GET_QUEUE_NUM)
 		m->payload.u64 = p->queue_num;
 	else
@@ -153,7 +164,7 @@ static bool serve_one(struct peer *p, int fd, bool *silent)
 	enum fault fault = p->n == p->fault_at ? p->fault : NONE;
 	struct message m;
 
-	if (read_message(fd, &m) < 0 || p->n == MESSAGE_MAX)
+	if (read_message(p, fd, &m) < 0 || p->n == MESSAGE_MAX)
 		return false;
 	p->got[p->n] = m;
 	if (!p->complaint)
@@ -190,6 +201,7 @@ void scripted_peer_start(struct peer *p)
 	p->n = 0;
 	p->complaint = NULL;
 	p->acked = 0;
+	close_fd(&p->channel);
 	p->listener = fdmsg_listen(p->path, 1);
 	assert_true(p->listener >= 0);
 	assert_int_equal(pthread_create(&p->thread, NULL, serve, p), 0);
@@ -203,4 +215,56 @@ void scripted_peer_stop(struct peer *p)
 	close_fd(&p->listener);
 	if (p->complaint)
 		fail_msg("%s: %s", proto_request(p->got[p->n - 1].hdr.request)->name, p->complaint);
+}
+
+static unsigned int count_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned int n = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+int scripted_peer_setup(void **state)
+{
+	static int number;
+	struct peer *p = calloc(1, sizeof(*p));
+
+	assert_non_null(p);
+	p->open_fds = count_fds();
+	snprintf(p->path, sizeof(p->path), "@scripted_peer.%d.%d", getpid(), number++);
+	p->features = BIT(VHOST_USER_F_PROTOCOL_FEATURES) | SCRIPTED_PEER_FEATURES;
+	p->protocol_features = UINT32_MAX;
+	p->queue_num = 1;
+	p->base = 77;
+	p->fault_at = -1;
+	p->channel = -1;
+	p->v = vhost_user_new(p->path, LONG_MS, -1);
+	assert_non_null(p->v);
+	*state = p;
+	return 0;
+}
+
+int scripted_peer_teardown(void **state)
+{
+	struct peer *p = *state;
+
+	vhost_user_free(p->v);
+	close_fd(&p->channel);
+	assert_int_equal(count_fds(), p->open_fds);
+	free(p);
+	return 0;
+}
+
+int scripted_peer_hear(struct vhost *v)
+{
+	enum vhost_news news;
+	int r = v->ops->hear(v, &news);
+
+	assert_int_equal(news, VHOST_NEWS_NONE);
+	return r;
 }

@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
 #include <vubridge/vhost.h>
 
 #include "vhost/proto.h"
@@ -46,6 +48,7 @@ struct peer {
 	/* the script */
 	uint64_t features, protocol_features, queue_num;
 	uint32_t base;	    /* what GET_VRING_BASE says */
+	uint64_t status;    /* what GET_STATUS says */
 	bool refuse_config; /* with nothing, or with three numbers */
 	bool refuse_with_head;
 	uint32_t config_shift; /* how far the range it answers with is off */
@@ -56,6 +59,7 @@ struct peer {
 	int n;
 	const char *complaint; /* a message that breaks the table */
 	uint64_t acked;	       /* protocol features */
+	int channel; /* what came with SET_BACKEND_REQ_FD, or -1; stays open after the stop */
 	/* the machinery */
 	int listener;
 	pthread_t thread;
@@ -64,10 +68,21 @@ struct peer {
 	unsigned int open_fds;
 };
 
+/* What a peer offers by default, besides protocol features: all of them. */
+#define SCRIPTED_PEER_FEATURES                                                                     \
+	(BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VIRTIO_NET_F_MTU))
+
+/* For cmocka: makes a peer with a vhost for it; fails if descriptors are left over. */
+int scripted_peer_setup(void **state);
+int scripted_peer_teardown(void **state);
+
 /* Listens at peer->path and serves one connection. */
 void scripted_peer_start(struct peer *p);
 
 /* Closes peer->v, waits for the peer to see it, and fails if a message broke the table. */
 void scripted_peer_stop(struct peer *p);
+
+/* v->ops->hear, which must have no news. */
+int scripted_peer_hear(struct vhost *v);
 
 #endif

@@ -14,57 +14,7 @@
 
 #include "base/util.h"
 #include "daemon/options.h"
-
-#define WORDS_MAX 32
-
-struct run {
-	int r;
-	struct options o;
-	char error[OPTIONS_ERROR_MAX];
-	char *text; /* what --help or --version printed */
-};
-
-/* Runs the parser over @words, which end with NULL. */
-static void parse(struct run *run, const char *const *words)
-{
-	char *argv[WORDS_MAX + 2] = { (char *)"vubridge" };
-	size_t len;
-	FILE *text = open_memstream(&run->text, &len);
-	int argc = 1;
-
-	assert_non_null(text);
-	while (words[argc - 1]) {
-		assert_true(argc <= WORDS_MAX);
-		argv[argc] = (char *)words[argc - 1];
-		argc++;
-	}
-	run->error[0] = '\0';
-	run->r = options_parse(argc, argv, text, &run->o, run->error, sizeof(run->error));
-	fclose(text);
-}
-
-#define PARSE(run, ...) parse(run, (const char *const[]){ __VA_ARGS__, NULL })
-
-/* The words are refused, with exactly this line. */
-#define assert_refused(line, ...)                              \
-	do {                                                   \
-		struct run run_;                               \
-		PARSE(&run_, __VA_ARGS__);                     \
-		assert_int_equal(run_.r, -EINVAL);             \
-		assert_string_equal(run_.error, line);         \
-		assert_string_equal(run_.text, "");            \
-		free(run_.text);                               \
-	} while (0)
-
-/* The words are taken; the caller looks at run->o. */
-#define assert_taken(run, ...)                                 \
-	do {                                                   \
-		PARSE(run, __VA_ARGS__);                       \
-		assert_string_equal((run)->error, "");         \
-		assert_int_equal((run)->r, 0);                 \
-		assert_string_equal((run)->text, "");          \
-		free((run)->text);                             \
-	} while (0)
+#include "options_rig.h"
 
 static void test_defaults(void **state)
 {
@@ -199,7 +149,7 @@ static void test_iface(void **state)
 	}
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
 		snprintf(line, sizeof(line),
-			 "--iface '%s': must be 1 to 15 bytes, not . or .., no / : or "
+			 "--iface '%s': must be 1 to 15 bytes, not . or .., no / : "
 			 "space, %% in one %%d",
 			 bad[i]);
 		assert_refused(line, "--path=s", "--iface", bad[i]);
@@ -354,12 +304,12 @@ static void test_help(void **state)
 {
 	static const char *const parts[] = {
 		"Usage: vubridge --path PATH [OPTION]...\n",
-		"  --path PATH        socket of the vhost-user backend, @NAME if abstract\n",
-		"    mandatory\n",
+		"  --path PATH             socket of the vhost-user backend, @NAME if abstract\n",
+		"   mandatory\n",
 		"a power of two from 64 to 32768\n",
 		"one of auto, uring, plain\n",
 		"default: vnet%d\n",
-		"  --hugepages        use huge pages",
+		"  --hugepages             use huge pages",
 	};
 	struct run run;
 	char *line, *rest;

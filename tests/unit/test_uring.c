@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * io_uring on descriptors whose answers are known: a socketpair, a FIFO that takes
- * small frames when large ones do not fit, a timer whose reads find something only
- * now and then, and a TAP in a network namespace of its own.
+ * small frames when large ones do not fit, and a timer whose reads find something only
+ * now and then.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,95 +10,31 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "netns.h"
-
-#include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
-#include <linux/if_packet.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
+#include <unistd.h>
 
 #include "base/util.h"
-#include "engine/io.h"
-#include "engine_rig.h"
-#include "net/tap.h"
+#include "uring_rig.h"
 
-#define ROOM 2048u
-
-/* A port and its io_uring, and a batch of frames in up to two pieces each. */
-struct bench {
-	struct fake_kport port;
-	struct io *io;
-	struct frame frames[IO_BATCH];
-	struct iovec iovs[IO_BATCH][3];
-	uint8_t bytes[IO_BATCH][ROOM];
-	int errors[IO_BATCH];
-};
-
-static int setup(void **state)
+static void fill(struct uring_rig *b, unsigned int i, uint32_t number)
 {
-	struct bench *b = calloc(1, sizeof(*b));
-
-	assert_non_null(b);
-	fake_kport_open(&b->port);
-	*state = b;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct bench *b = *state;
-
-	io_close(b->io);
-	fake_kport_close(&b->port);
-	free(b);
-	return 0;
-}
-
-static struct bench *begin(void **state)
-{
-	struct bench *b = *state;
-
-	assert_int_equal(uring_open(&b->io, &b->port.kport, 0), 0);
-	assert_string_equal(b->io->name, "uring");
-	return b;
-}
-
-/* Puts another descriptor into the port's place. */
-static struct bench *begin_with(void **state, int fd)
-{
-	struct bench *b = *state;
-
-	assert_true(fd >= 0);
-	close(b->port.fd);
-	b->port.fd = fd;
-	return begin(state);
-}
-
-static struct frame *lay_out(struct bench *b, unsigned int i, uint32_t first, uint32_t len)
-{
-	struct frame *f = &b->frames[i];
-
-	frame_init(f, b->iovs[i], 3, b->port.kport.hdr_len);
-	f->iov[1] = (struct iovec){ b->bytes[i], first };
-	f->iov[2] = (struct iovec){ b->bytes[i] + first, len - first };
-	f->iovcnt = 3;
-	f->len = len;
-	return f;
-}
-
-static void fill(struct bench *b, unsigned int i, uint32_t number)
-{
-	struct frame *f = lay_out(b, i, 1 + i % 13, rig_frame_len(number));
+	struct frame *f = uring_rig_lay_out(b, i, 1 + i % 13, rig_frame_len(number));
 
 	memset(&f->hdr, 0, sizeof(f->hdr));
 	f->hdr.gso_size = (uint16_t)number;
 	rig_frame_fill(b->bytes[i], number);
 }
 
-static void fill_all(struct bench *b, uint32_t from)
+static void fill_all(struct uring_rig *b, uint32_t from)
 {
 	unsigned int i;
 
@@ -106,28 +42,7 @@ static void fill_all(struct bench *b, uint32_t from)
 		fill(b, i, from + i);
 }
 
-static void make_room(struct bench *b)
-{
-	unsigned int i;
-
-	memset(b->bytes, 0xee, sizeof(b->bytes));
-	for (i = 0; i < IO_BATCH; i++)
-		lay_out(b, i, 1 + i % 5, ROOM);
-}
-
-static int send_batch(struct bench *b, unsigned int n)
-{
-	memset(b->errors, 0x55, sizeof(b->errors));
-	return b->io->ops->send(b->io, b->frames, n, b->errors);
-}
-
-static int receive_batch(struct bench *b, unsigned int n)
-{
-	make_room(b);
-	return b->io->ops->receive(b->io, b->frames, n);
-}
-
-static void assert_outside_got(struct bench *b, uint32_t number)
+static void assert_outside_got(struct uring_rig *b, uint32_t number)
 {
 	struct virtio_net_hdr_v1 hdr;
 
@@ -135,7 +50,7 @@ static void assert_outside_got(struct bench *b, uint32_t number)
 	assert_int_equal(hdr.gso_size, number);
 }
 
-static void assert_came(struct bench *b, unsigned int i, uint32_t number)
+static void assert_came(struct uring_rig *b, unsigned int i, uint32_t number)
 {
 	assert_int_equal(rig_frame_number(b->bytes[i], b->frames[i].len), number);
 	assert_int_equal(b->frames[i].hdr.gso_size, number);
@@ -146,40 +61,40 @@ static void assert_came(struct bench *b, unsigned int i, uint32_t number)
 
 static void sends_in_order(void **state)
 {
-	struct bench *b = begin(state);
+	struct uring_rig *b = uring_rig_begin(state);
 	uint32_t round, i;
 
 	for (round = 0; round < 50; round++) {
 		fill_all(b, round * IO_BATCH);
-		assert_int_equal(send_batch(b, IO_BATCH), IO_BATCH);
+		assert_int_equal(uring_rig_send(b, IO_BATCH), IO_BATCH);
 		for (i = 0; i < IO_BATCH; i++) {
 			assert_int_equal(b->errors[i], 0);
 			assert_outside_got(b, round * IO_BATCH + i);
 		}
 	}
 	fill_all(b, 7);
-	assert_int_equal(send_batch(b, 1), 1);
+	assert_int_equal(uring_rig_send(b, 1), 1);
 	assert_outside_got(b, 7);
 	assert_int_equal(fake_kport_get(&b->port, 0, NULL), -1);
 }
 
 static void receives_in_order(void **state)
 {
-	struct bench *b = begin(state);
+	struct uring_rig *b = uring_rig_begin(state);
 	uint32_t round, i;
 
 	for (round = 0; round < 50; round++) {
 		for (i = 0; i < IO_BATCH; i++)
 			assert_true(fake_kport_put(&b->port, round * IO_BATCH + i, true));
-		assert_int_equal(receive_batch(b, IO_BATCH), IO_BATCH);
+		assert_int_equal(uring_rig_receive(b, IO_BATCH), IO_BATCH);
 		for (i = 0; i < IO_BATCH; i++)
 			assert_came(b, i, round * IO_BATCH + i);
 	}
 	for (i = 0; i < 10; i++)
 		assert_true(fake_kport_put(&b->port, i, true));
-	assert_int_equal(receive_batch(b, 3), 3);
+	assert_int_equal(uring_rig_receive(b, 3), 3);
 	assert_came(b, 2, 2);
-	assert_int_equal(receive_batch(b, IO_BATCH), 7);
+	assert_int_equal(uring_rig_receive(b, IO_BATCH), 7);
 	assert_came(b, 0, 3);
 	assert_came(b, 6, 9);
 }
@@ -187,33 +102,33 @@ static void receives_in_order(void **state)
 /* An empty fd is told at once, and nothing stays armed to catch a later frame. */
 static void receives_nothing(void **state)
 {
-	struct bench *b = begin(state);
+	struct uring_rig *b = uring_rig_begin(state);
 	int i;
 
 	for (i = 0; i < 100; i++)
-		assert_int_equal(receive_batch(b, IO_BATCH), 0);
-	assert_int_equal(receive_batch(b, 1), 0);
+		assert_int_equal(uring_rig_receive(b, IO_BATCH), 0);
+	assert_int_equal(uring_rig_receive(b, 1), 0);
 	assert_true(fake_kport_put(&b->port, 5, true));
-	make_room(b);
+	uring_rig_make_room(b);
 	assert_int_equal(b->bytes[0][0], 0xee);
-	assert_int_equal(receive_batch(b, IO_BATCH), 1);
+	assert_int_equal(uring_rig_receive(b, IO_BATCH), 1);
 	assert_came(b, 0, 5);
 }
 
 /* Each of these is refused in its own way, one before io_uring has even tried. */
 static void refused_amid_a_batch(void **state)
 {
-	struct bench *b = begin(state);
+	struct uring_rig *b = uring_rig_begin(state);
 	uint8_t *large = calloc(1, 8u << 20);
 	uint32_t i;
 
 	assert_non_null(large);
 	fill_all(b, 0);
 	b->frames[9].iov = (struct iovec *)8;
-	b->frames[20].iov[1] = (struct iovec){ (void *)8, 100 };
-	b->frames[30].iov[2] = (struct iovec){ large, 8u << 20 };
+	b->frames[20].iov[1] = (struct iovec){(void *)8, 100};
+	b->frames[30].iov[2] = (struct iovec){large, 8u << 20};
 	b->frames[63].iov = (struct iovec *)8;
-	assert_int_equal(send_batch(b, IO_BATCH), IO_BATCH);
+	assert_int_equal(uring_rig_send(b, IO_BATCH), IO_BATCH);
 	for (i = 0; i < IO_BATCH; i++) {
 		if (i == 9 || i == 20 || i == 63)
 			assert_int_equal(b->errors[i], EFAULT);
@@ -227,7 +142,7 @@ static void refused_amid_a_batch(void **state)
 	assert_int_equal(fake_kport_get(&b->port, 0, NULL), -1);
 	free(large);
 	fill_all(b, 100);
-	assert_int_equal(send_batch(b, IO_BATCH), IO_BATCH);
+	assert_int_equal(uring_rig_send(b, IO_BATCH), IO_BATCH);
 	for (i = 0; i < IO_BATCH; i++)
 		assert_outside_got(b, 100 + i);
 }
@@ -235,19 +150,19 @@ static void refused_amid_a_batch(void **state)
 /* A full fd is told at once too, and takes nothing later on its own. */
 static void full(void **state)
 {
-	struct bench *b = begin(state);
+	struct uring_rig *b = uring_rig_begin(state);
 	uint32_t went = 0, got = 0;
 	int size = 1, r, i; /* as small as the kernel allows */
 
 	assert_int_equal(setsockopt(b->port.fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
 	for (i = 0; i < 100; i++) {
 		fill_all(b, went);
-		r = send_batch(b, IO_BATCH);
+		r = uring_rig_send(b, IO_BATCH);
 		assert_in_range(r, 1, IO_BATCH - 1);
 		went += (uint32_t)r;
 		while (r-- > 0)
 			assert_int_equal(b->errors[r], 0);
-		assert_int_equal(send_batch(b, IO_BATCH), 0);
+		assert_int_equal(uring_rig_send(b, IO_BATCH), 0);
 		for (; got < went; got++)
 			assert_outside_got(b, got);
 		assert_int_equal(fake_kport_get(&b->port, 0, NULL), -1);
@@ -256,16 +171,16 @@ static void full(void **state)
 
 static void receive_fails(void **state)
 {
-	struct bench *b = begin(state);
+	struct uring_rig *b = uring_rig_begin(state);
 	unsigned int i;
 
-	make_room(b);
+	uring_rig_make_room(b);
 	for (i = 0; i < 3; i++)
 		b->frames[i].iov = (struct iovec *)8;
 	assert_int_equal(b->io->ops->receive(b->io, b->frames, 3), -EFAULT);
 	/* frames that came are not lost for it */
 	assert_true(fake_kport_put(&b->port, 1, true));
-	make_room(b);
+	uring_rig_make_room(b);
 	b->frames[1].iov = (struct iovec *)8;
 	assert_int_equal(b->io->ops->receive(b->io, b->frames, 3), 1);
 	assert_came(b, 0, 1);
@@ -276,7 +191,7 @@ static void receive_fails(void **state)
 static bool knows_nowait(int fd)
 {
 	uint64_t value;
-	struct iovec iov = { &value, sizeof(value) };
+	struct iovec iov = {&value, sizeof(value)};
 
 	return preadv2(fd, &iov, 1, -1, RWF_NOWAIT) >= 0 || errno == EAGAIN;
 }
@@ -290,10 +205,10 @@ static int reopen(int fd)
 	return open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 }
 
-static void write_frame(struct bench *b, unsigned int i, uint32_t total)
+static void write_frame(struct uring_rig *b, unsigned int i, uint32_t total)
 {
-	lay_out(b, i, 1, total - b->port.kport.hdr_len);
-	memset(b->bytes[i], (int)i, ROOM);
+	uring_rig_lay_out(b, i, 1, total - b->port.kport.hdr_len);
+	memset(b->bytes[i], (int)i, URING_RIG_ROOM);
 }
 
 /*
@@ -302,21 +217,21 @@ static void write_frame(struct bench *b, unsigned int i, uint32_t total)
  */
 static void full_amid_a_batch(void **state)
 {
-	static const uint32_t sizes[] = { 2000, 1500, 1500, 300, 1500, 1500 };
+	static const uint32_t sizes[] = {2000, 1500, 1500, 300, 1500, 1500};
 	uint8_t page[4096];
-	struct bench *b;
+	struct uring_rig *b;
 	int ends[2], i;
 
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
 	assert_true(fcntl(ends[0], F_SETPIPE_SZ, sizeof(page)) > 0);
-	b = begin_with(state, reopen(ends[0]));
+	b = uring_rig_begin_with(state, reopen(ends[0]));
 	close(ends[0]);
 	close(ends[1]);
 	if (fcntl(b->port.fd, F_GETPIPE_SZ) != sizeof(page))
 		skip(); /* of another page size */
 	for (i = 0; i < 6; i++)
 		write_frame(b, (unsigned int)i, sizes[i]);
-	assert_int_equal(send_batch(b, 6), 4);
+	assert_int_equal(uring_rig_send(b, 6), 4);
 	assert_int_equal(b->errors[0], 0);
 	assert_int_equal(b->errors[1], 0);
 	assert_int_equal(b->errors[2], EAGAIN);
@@ -324,17 +239,17 @@ static void full_amid_a_batch(void **state)
 	assert_int_equal(read(b->port.fd, page, sizeof(page)), 2000 + 1500 + 300);
 	assert_int_equal(page[2000 + 20], 1);
 	assert_int_equal(page[3500 + 20], 3);
-	assert_int_equal(send_batch(b, 1), 1);
+	assert_int_equal(uring_rig_send(b, 1), 1);
 	assert_int_equal(b->errors[0], 0);
 }
 
 /* A timer's eight bytes pass for a frame: a header of 4, and 4 bytes that are 0. */
-static bool gap_was_closed(struct bench *b)
+static bool gap_was_closed(struct uring_rig *b)
 {
 	unsigned int i;
 	int k, came;
 
-	make_room(b);
+	uring_rig_make_room(b);
 	for (i = 0; i < IO_BATCH; i++)
 		memset(&b->frames[i].hdr, 0xff, 4);
 	came = b->io->ops->receive(b->io, b->frames, IO_BATCH);
@@ -354,13 +269,13 @@ static bool gap_was_closed(struct bench *b)
 static void gap_amid_reads(void **state)
 {
 	/* expires again and again while a batch is under way */
-	const struct itimerspec often = { { 0, 3000 }, { 0, 3000 } };
-	struct bench *b = *state;
+	const struct itimerspec often = {{0, 3000}, {0, 3000}};
+	struct uring_rig *b = *state;
 	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	int tries;
 
 	b->port.kport.hdr_len = 4;
-	begin_with(state, fd);
+	uring_rig_begin_with(state, fd);
 	assert_int_equal(timerfd_settime(fd, 0, &often, NULL), 0);
 	if (!knows_nowait(fd))
 		skip(); /* an old kernel: it is read plainly, so there are no gaps */
@@ -386,7 +301,7 @@ static int uring_fd(void)
 }
 
 /* Both directions say so, each time, and no frame counts as passed. */
-static void ring_dies(struct bench *b)
+static void ring_dies(struct uring_rig *b)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC), ring = uring_fd(), i;
 
@@ -395,15 +310,15 @@ static void ring_dies(struct bench *b)
 	close(null);
 	for (i = 0; i < 3; i++) {
 		fill_all(b, 0);
-		assert_true(send_batch(b, IO_BATCH) < 0);
+		assert_true(uring_rig_send(b, IO_BATCH) < 0);
 		assert_int_equal(b->errors[0], 0x55555555);
-		assert_true(receive_batch(b, IO_BATCH) < 0);
+		assert_true(uring_rig_receive(b, IO_BATCH) < 0);
 	}
 }
 
 static void ring_dies_on_send(void **state)
 {
-	struct bench *b = begin(state);
+	struct uring_rig *b = uring_rig_begin(state);
 
 	assert_true(fake_kport_put(&b->port, 1, true));
 	ring_dies(b);
@@ -422,7 +337,7 @@ static void ring_dies_read_plainly(void **state)
 	assert_int_equal(mkfifo(path, 0600), 0);
 	fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	unlink(path);
-	ring_dies(begin_with(state, fd));
+	ring_dies(uring_rig_begin_with(state, fd));
 }
 
 static unsigned int open_fds(void)
@@ -437,7 +352,7 @@ static unsigned int open_fds(void)
 
 static void not_vectored(void **state)
 {
-	struct bench *b = *state;
+	struct uring_rig *b = *state;
 	unsigned int before = open_fds();
 
 	b->port.kport.vectored = false;
@@ -449,7 +364,7 @@ static void not_vectored(void **state)
 
 static void no_descriptor_left(void **state)
 {
-	struct bench *b = *state;
+	struct uring_rig *b = *state;
 	unsigned int before = open_fds();
 	struct rlimit old, none;
 
@@ -466,7 +381,7 @@ static void no_descriptor_left(void **state)
 
 static void bad_descriptor(void **state)
 {
-	struct bench *b = *state;
+	struct uring_rig *b = *state;
 	unsigned int before = open_fds();
 	int bad = 99, *fds = b->port.kport.fds;
 
@@ -479,200 +394,26 @@ static void bad_descriptor(void **state)
 	io_close(NULL);
 }
 
-/* ---- a TAP ---- */
-
-struct tap_bench {
-	struct bench *b;
-	struct rtnl *rt;
-	struct kport *kp;
-	int sock;
-};
-
-static struct sockaddr_ll address(const struct tap_bench *t)
-{
-	return (struct sockaddr_ll){ .sll_family = AF_PACKET,
-				     .sll_protocol = htons(ETH_P_ALL),
-				     .sll_ifindex = (int)t->kp->ifindex };
-}
-
-static void tap_begin(struct tap_bench *t, void **state)
-{
-	const struct tap_config cfg = { .name = "vnet0", .pairs = 1 };
-	struct sockaddr_ll sll;
-	int on = 1, size = 1 << 20;
-
-	t->b = *state;
-	assert_int_equal(netns_enter(NULL), 0);
-	assert_int_equal(rtnl_open(&t->rt), 0);
-	assert_int_equal(tap_open(&cfg, &t->kp, NULL), 0);
-	assert_int_equal(uring_open(&t->b->io, t->kp, 0), 0);
-	assert_int_equal(rtnl_set_mtu(t->rt, t->kp->ifindex, 2000), 0);
-	assert_int_equal(rtnl_set_up(t->rt, t->kp->ifindex, true), 0);
-	assert_int_equal(t->kp->ops->set_carrier(t->kp, true), 0);
-	t->sock = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(ETH_P_ALL));
-	assert_true(t->sock >= 0);
-	assert_int_equal(setsockopt(t->sock, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)), 0);
-	assert_int_equal(
-		setsockopt(t->sock, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on)), 0);
-	sll = address(t);
-	assert_int_equal(bind(t->sock, (struct sockaddr *)&sll, sizeof(sll)), 0);
-}
-
-static void tap_end(struct tap_bench *t)
-{
-	close(t->sock);
-	io_close(t->b->io);
-	t->b->io = NULL;
-	t->kp->ops->close(t->kp);
-	rtnl_close(t->rt);
-}
-
-/* An Ethernet frame that no protocol takes, with its number in it. */
-static uint32_t ether(uint8_t *p, uint32_t number)
-{
-	uint32_t len = 60 + number % 1400;
-
-	memset(p, (int)number, len);
-	memset(p, 0xff, ETH_ALEN);
-	p[6] = 2;
-	p[12] = 0x88;
-	p[13] = 0xb5;
-	memcpy(p + 14, &number, sizeof(number));
-	return len;
-}
-
-static void assert_ether(const uint8_t *p, size_t len, uint32_t number)
-{
-	uint8_t expected[ROOM];
-
-	assert_int_equal(len, ether(expected, number));
-	assert_memory_equal(p, expected, len);
-}
-
-static void fill_ether(struct bench *b, uint32_t from)
-{
-	uint32_t i;
-
-	for (i = 0; i < IO_BATCH; i++) {
-		struct frame *f = lay_out(b, i, 20, ether(b->bytes[i], from + i));
-
-		memset(&f->hdr, 0, sizeof(f->hdr));
-	}
-}
-
-static void tap_sends(void **state)
-{
-	struct tap_bench t;
-	uint8_t buf[ROOM];
-	uint32_t round, i;
-
-	tap_begin(&t, state);
-	for (round = 0; round < 20; round++) {
-		fill_ether(t.b, round * IO_BATCH);
-		assert_int_equal(send_batch(t.b, IO_BATCH), IO_BATCH);
-		for (i = 0; i < IO_BATCH; i++) {
-			ssize_t n = recv(t.sock, buf, sizeof(buf), 0);
-
-			assert_true(n > 0);
-			assert_int_equal(t.b->errors[i], 0);
-			assert_ether(buf, (size_t)n, round * IO_BATCH + i);
-		}
-	}
-	tap_end(&t);
-}
-
-static void tap_receives(void **state)
-{
-	struct tap_bench t;
-	struct sockaddr_ll sll;
-	uint8_t buf[ROOM];
-	uint32_t round, i;
-
-	tap_begin(&t, state);
-	sll = address(&t);
-	assert_int_equal(receive_batch(t.b, IO_BATCH), 0);
-	for (round = 0; round < 20; round++) {
-		for (i = 0; i < IO_BATCH; i++) {
-			ssize_t len = ether(buf, round * IO_BATCH + i);
-
-			assert_int_equal(sendto(t.sock, buf, (size_t)len, 0,
-						(struct sockaddr *)&sll, sizeof(sll)),
-					 len);
-		}
-		assert_int_equal(receive_batch(t.b, IO_BATCH), IO_BATCH);
-		for (i = 0; i < IO_BATCH; i++)
-			assert_ether(t.b->bytes[i], t.b->frames[i].len, round * IO_BATCH + i);
-		assert_int_equal(receive_batch(t.b, IO_BATCH), 0);
-	}
-	tap_end(&t);
-}
-
-static void tap_errors(void **state)
-{
-	struct tap_bench t;
-	uint32_t i;
-
-	tap_begin(&t, state);
-	fill_ether(t.b, 0);
-	t.b->frames[5].hdr.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
-	t.b->frames[5].hdr.csum_start = 5000;
-	assert_int_equal(send_batch(t.b, IO_BATCH), IO_BATCH);
-	for (i = 0; i < IO_BATCH; i++)
-		assert_int_equal(t.b->errors[i], i == 5 ? EINVAL : 0);
-	assert_int_equal(rtnl_set_up(t.rt, t.kp->ifindex, false), 0);
-	fill_ether(t.b, 0);
-	assert_int_equal(send_batch(t.b, IO_BATCH), IO_BATCH);
-	for (i = 0; i < IO_BATCH; i++)
-		assert_int_equal(t.b->errors[i], EIO);
-	assert_int_equal(receive_batch(t.b, IO_BATCH), 0);
-	assert_int_equal(rtnl_delete(t.rt, t.kp->ifindex), 0);
-	assert_int_equal(receive_batch(t.b, IO_BATCH), -EBADFD);
-	tap_end(&t);
-}
-
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-
-/* 0, or the exit status where io_uring does not work. */
-static int uring_unavailable(void)
-{
-	const char *ci = getenv("CI");
-	struct fake_kport port;
-	struct io *io;
-	int r;
-
-	fake_kport_open(&port);
-	r = uring_open(&io, &port.kport, 0);
-	io_close(io);
-	fake_kport_close(&port);
-	if (!r)
-		return 0;
-	fprintf(stderr, "skipped: io_uring is refused here (%s)\n", strerror(-r));
-	return ci && !strcmp(ci, "true") ? 1 : 77;
-}
+#define TEST(f) cmocka_unit_test_setup_teardown(f, uring_rig_setup, uring_rig_teardown)
 
 int main(void)
 {
-	static const struct CMUnitTest anywhere[] = {
-		TEST(sends_in_order),	    TEST(receives_in_order),
-		TEST(receives_nothing),	    TEST(refused_amid_a_batch),
-		TEST(full),		    TEST(receive_fails),
-		TEST(full_amid_a_batch),    TEST(gap_amid_reads),
-		TEST(ring_dies_on_send),    TEST(ring_dies_read_plainly),
-		TEST(not_vectored),	    TEST(no_descriptor_left),
+	static const struct CMUnitTest tests[] = {
+		TEST(sends_in_order),
+		TEST(receives_in_order),
+		TEST(receives_nothing),
+		TEST(refused_amid_a_batch),
+		TEST(full),
+		TEST(receive_fails),
+		TEST(full_amid_a_batch),
+		TEST(gap_amid_reads),
+		TEST(ring_dies_on_send),
+		TEST(ring_dies_read_plainly),
+		TEST(not_vectored),
+		TEST(no_descriptor_left),
 		TEST(bad_descriptor),
 	};
-	static const struct CMUnitTest on_tap[] = {
-		TEST(tap_sends),
-		TEST(tap_receives),
-		TEST(tap_errors),
-	};
-	int r = uring_unavailable();
+	int r = rig_uring_unavailable();
 
-	if (r)
-		return r;
-	r = cmocka_run_group_tests(anywhere, NULL, NULL);
-	if (r)
-		return r;
-	r = netns_unavailable();
-	return r ? r : cmocka_run_group_tests(on_tap, NULL, NULL);
+	return r ? r : cmocka_run_group_tests(tests, NULL, NULL);
 }

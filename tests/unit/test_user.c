@@ -6,15 +6,14 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include "base/fdmsg.h"
 #include "base/util.h"
 #include "scripted_peer.h"
 #include "vhost/proto.h"
@@ -24,49 +23,10 @@
 #define LONG_MS 5000
 
 #define F_PROTOCOL BIT(VHOST_USER_F_PROTOCOL_FEATURES)
-#define F_DEVICE   (BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VIRTIO_NET_F_MTU))
-#define PF_OURS	   (PF(MQ) | PF(REPLY_ACK) | PF(NET_MTU) | PF(CONFIG) | PF(STATUS))
-
-static unsigned int count_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	assert_non_null(dir);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
-}
-
-static int setup(void **state)
-{
-	static int number;
-	struct peer *p = calloc(1, sizeof(*p));
-
-	assert_non_null(p);
-	p->open_fds = count_fds();
-	snprintf(p->path, sizeof(p->path), "@test_user.%d.%d", getpid(), number++);
-	p->features = F_PROTOCOL | F_DEVICE;
-	p->protocol_features = UINT32_MAX;
-	p->queue_num = 1;
-	p->base = 77;
-	p->fault_at = -1;
-	p->v = vhost_user_new(p->path, LONG_MS, -1);
-	assert_non_null(p->v);
-	*state = p;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct peer *p = *state;
-
-	vhost_user_free(p->v);
-	assert_int_equal(count_fds(), p->open_fds);
-	free(p);
-	return 0;
-}
+#define F_DEVICE   SCRIPTED_PEER_FEATURES
+#define PF_OURS                                                                                    \
+	(PF(MQ) | PF(RARP) | PF(REPLY_ACK) | PF(NET_MTU) | PF(BACKEND_REQ) | PF(CONFIG) |          \
+	 PF(STATUS))
 
 /* ---- the front-end's whole conversation ---- */
 
@@ -93,6 +53,18 @@ static int stop_rings(struct vhost *v)
 	if (r == 0 && (base[0] != 77 || base[1] != 77))
 		r = -EILSEQ;
 	return r;
+}
+
+/* What may be said once the device runs. */
+static int say_more(struct vhost *v)
+{
+	static const uint8_t mac[6] = { 2, 3, 4, 5, 6, 7 };
+	uint8_t status;
+	int r = v->ops->get_status(v, &status);
+
+	if (r == 0 || r == -EOPNOTSUPP)
+		r = v->ops->announce(v, mac);
+	return r == -EOPNOTSUPP ? 0 : r;
 }
 
 static int converse(struct vhost *v)
@@ -124,6 +96,8 @@ static int converse(struct vhost *v)
 		r = set_up_rings(v);
 	if (r == 0)
 		r = v->ops->set_status(v, VIRTIO_CONFIG_S_DRIVER_OK);
+	if (r == 0)
+		r = say_more(v);
 	return r ? r : stop_rings(v);
 }
 
@@ -160,6 +134,7 @@ static void test_all_offered(void **state)
 		VHOST_USER_GET_PROTOCOL_FEATURES,
 		VHOST_USER_SET_PROTOCOL_FEATURES,
 		VHOST_USER_GET_QUEUE_NUM,
+		VHOST_USER_SET_BACKEND_REQ_FD,
 		VHOST_USER_GET_CONFIG,
 		VHOST_USER_SET_VRING_CALL,
 		VHOST_USER_SET_VRING_CALL,
@@ -172,6 +147,8 @@ static void test_all_offered(void **state)
 		VHOST_USER_SET_VRING_ENABLE,
 		VHOST_USER_SET_VRING_ENABLE,
 		VHOST_USER_SET_STATUS,
+		VHOST_USER_GET_STATUS,
+		VHOST_USER_SEND_RARP,
 		VHOST_USER_GET_VRING_BASE,
 		VHOST_USER_GET_VRING_BASE,
 	};
@@ -185,7 +162,7 @@ static void test_all_offered(void **state)
 	assert_true(v->features == F_DEVICE);
 	assert_int_equal(v->max_pairs, 8);
 	assert_true(v->has_status && v->has_config);
-	assert_int_equal(v->ops->hear(v), 0);
+	assert_int_equal(scripted_peer_hear(v), 0);
 	scripted_peer_stop(p);
 	check_order(p, order, ARRAY_SIZE(order));
 	assert_true(p->acked == PF_OURS);
@@ -223,6 +200,7 @@ static void test_payloads(void **state)
 	assert_int_equal(find(p, VHOST_USER_SET_VRING_ENABLE)->payload.state.num, 1);
 	m = find(p, VHOST_USER_GET_CONFIG);
 	assert_int_equal(m->hdr.size, 12 + 10);
+	assert_memory_equal(&find(p, VHOST_USER_SEND_RARP)->payload.u64, "\2\3\4\5\6\7\0\0", 8);
 }
 
 static void test_nothing_offered(void **state)
@@ -297,7 +275,7 @@ static int await_and_hear(struct vhost *v)
 	struct pollfd pfd = {.fd = v->fd, .events = POLLIN};
 
 	assert_int_equal(poll(&pfd, 1, LONG_MS), 1);
-	return v->ops->hear(v);
+	return scripted_peer_hear(v);
 }
 
 /*
@@ -399,7 +377,7 @@ static void test_nack_at_every_step(void **state)
 		scripted_peer_stop(p);
 		acks++;
 	}
-	assert_int_equal(acks, 17);
+	assert_int_equal(acks, 19);
 }
 
 static void test_cancel_at_every_step(void **state)
@@ -451,7 +429,7 @@ static void test_doubled_answer(void **state)
 	uint8_t config[8];
 
 	p->fault = DOUBLE;
-	p->fault_at = 5;
+	p->fault_at = 6;
 	scripted_peer_start(p);
 	assert_int_equal(p->v->ops->open(p->v), 0);
 	assert_int_equal(p->v->ops->get_config(p->v, config, 0, 8), 0);
@@ -459,7 +437,7 @@ static void test_doubled_answer(void **state)
 	assert_int_equal(poll(&pfd, 1, LONG_MS), 1);
 	assert_int_equal(p->v->ops->get_config(p->v, config, 0, 8), -EPROTO);
 	scripted_peer_stop(p);
-	assert_int_equal(p->n, 6);
+	assert_int_equal(p->n, 7);
 }
 
 static void test_wild_base(void **state)
@@ -484,7 +462,7 @@ static void test_own_mistakes(void **state)
 	uint8_t config[300];
 
 	assert_int_equal(v->ops->set_features(v, 0), -ENOTCONN);
-	assert_int_equal(v->ops->hear(v), -ENOTCONN);
+	assert_int_equal(scripted_peer_hear(v), -ENOTCONN);
 	scripted_peer_start(p);
 	assert_int_equal(v->ops->open(v), 0);
 	assert_int_equal(v->ops->set_features(v, BIT(VIRTIO_NET_F_CTRL_VQ)), -EINVAL);
@@ -497,7 +475,7 @@ static void test_own_mistakes(void **state)
 	/* not before VIRTIO_NET_F_MTU is acked */
 	assert_int_equal(v->ops->set_mtu(v, 1500), 0);
 	scripted_peer_stop(p);
-	assert_int_equal(p->n, 5);
+	assert_int_equal(p->n, 6);
 }
 
 static void test_hear(void **state)
@@ -506,7 +484,7 @@ static void test_hear(void **state)
 
 	scripted_peer_start(p);
 	assert_int_equal(p->v->ops->open(p->v), 0);
-	assert_int_equal(p->v->ops->hear(p->v), 0);
+	assert_int_equal(scripted_peer_hear(p->v), 0);
 	scripted_peer_stop(p);
 	p->protocol_features = PF(STATUS);
 	p->fault = CLOSE;
@@ -516,6 +494,42 @@ static void test_hear(void **state)
 	assert_int_equal(p->v->ops->set_status(p->v, 0), 0);
 	assert_int_equal(await_and_hear(p->v), -ECONNRESET);
 	assert_true(p->v->why[0] != '\0');
+	scripted_peer_stop(p);
+}
+
+/* A connection that the peer made is taken over, and the path left alone. */
+static void test_accepted(void **state)
+{
+	const struct fdmsg_wait wait = fdmsg_wait_ms(LONG_MS, -1);
+	struct peer *p = *state;
+	struct vhost *v = vhost_user_new("/nonexistent/sock", LONG_MS, -1);
+
+	scripted_peer_start(p);
+	v->accepted_fd = fdmsg_connect(p->path, &wait);
+	assert_true(v->accepted_fd >= 0);
+	assert_int_equal(v->ops->open(v), 0);
+	assert_int_equal(v->accepted_fd, -1);
+	v->ops->close(v);
+	scripted_peer_stop(p);
+	assert_int_equal(v->ops->open(v), -ENOENT);
+	vhost_user_free(v);
+}
+
+static void test_wild_status(void **state)
+{
+	struct peer *p = *state;
+	uint8_t status;
+
+	p->status = 256;
+	scripted_peer_start(p);
+	assert_int_equal(p->v->ops->open(p->v), 0);
+	assert_int_equal(p->v->ops->get_status(p->v, &status), -EPROTO);
+	scripted_peer_stop(p);
+	p->status = 15;
+	scripted_peer_start(p);
+	assert_int_equal(p->v->ops->open(p->v), 0);
+	assert_int_equal(p->v->ops->get_status(p->v, &status), 0);
+	assert_int_equal(status, 15);
 	scripted_peer_stop(p);
 }
 
@@ -536,7 +550,8 @@ static void test_nobody_there(void **state)
 	vhost_user_free(NULL);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name)                                                                                 \
+	cmocka_unit_test_setup_teardown(name, scripted_peer_setup, scripted_peer_teardown)
 
 int main(void)
 {
@@ -549,7 +564,8 @@ int main(void)
 		TEST(test_refused_config),     TEST(test_wild_base),
 		TEST(test_other_config),       TEST(test_doubled_answer),
 		TEST(test_own_mistakes),       TEST(test_hear),
-		TEST(test_nobody_there),
+		TEST(test_nobody_there),       TEST(test_accepted),
+		TEST(test_wild_status),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "daemon/mac.h"
+
+#include <string.h>
+#include <systemd/sd-id128.h>
+
+/* What tells our use of the machine-id apart from anyone else's (machine-id(5)). */
+#define APPLICATION_ID SD_ID128_MAKE(4c, 1d, 7e, 93, 5a, b8, 4f, 0e, 9b, 26, c3, 70, 18, ef, 54, ad)
+
+/* FNV-1a: nobody gains from a collision, there need only be few. */
+static uint64_t hash(uint64_t h, const uint8_t *data, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		h = (h ^ data[i]) * UINT64_C(0x100000001b3);
+	return h;
+}
+
+int mac_derive(const char *iface, const char *path, uint8_t mac[ETH_ALEN])
+{
+	sd_id128_t id;
+	uint64_t h;
+	int r = sd_id128_get_machine_app_specific(APPLICATION_ID, &id);
+	unsigned int i;
+
+	if (r < 0)
+		return r;
+	h = hash(UINT64_C(0xcbf29ce484222325), id.bytes, sizeof(id.bytes));
+	h = hash(h, (const uint8_t *)iface, strlen(iface) + 1);
+	h = hash(h, (const uint8_t *)path, strlen(path));
+	for (i = 0; i < ETH_ALEN; i++)
+		mac[i] = (uint8_t)(h >> 8 * i);
+	mac[0] = (uint8_t)((mac[0] & ~1u) | 2u); /* unicast, locally administered */
+	return 0;
+}

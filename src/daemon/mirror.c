@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "daemon/mirror.h"
+
+#include <errno.h>
+#include <linux/virtio_net.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "daemon/mac.h"
+#include "net/ethtool.h"
+
+static const char *tag(const struct mirror *m)
+{
+	return m->kport->name;
+}
+
+/* ---- the interface ---- */
+
+static int set_mac(struct mirror *m, const uint8_t mac[ETH_ALEN])
+{
+	int r;
+
+	if (!memcmp(m->kport->mac, mac, ETH_ALEN))
+		return 0;
+	r = rtnl_set_mac(m->rtnl, m->kport->ifindex, mac);
+	if (!r)
+		memcpy(m->kport->mac, mac, ETH_ALEN);
+	return r;
+}
+
+static int set_mtu(struct mirror *m, unsigned int mtu)
+{
+	int r = m->link.mtu == mtu ? 0 : rtnl_set_mtu(m->rtnl, m->kport->ifindex, mtu);
+
+	if (!r)
+		m->mtu = m->link.mtu = mtu;
+	return r;
+}
+
+int mirror_begin(struct mirror *m, char *error, size_t size)
+{
+	const struct options *o = m->options;
+	struct rtnl_info info;
+	uint8_t mac[ETH_ALEN];
+	int r = rtnl_get(m->rtnl, m->kport->ifindex, &info);
+
+	if (r) {
+		snprintf(error, size, "cannot look the interface up: %s", strerror(-r));
+		return r;
+	}
+	m->link.mtu = info.mtu;
+	if (o->mac.given) {
+		r = set_mac(m, o->mac.addr);
+		if (r)
+			snprintf(error, size, "--mac: the kernel refuses the address: %s",
+				 strerror(-r));
+	} else if (m->kport->created && !mac_derive(m->kport->name, o->path, mac)) {
+		r = set_mac(m, mac);
+		if (r)
+			snprintf(error, size, "cannot set the interface's address: %s",
+				 strerror(-r));
+	}
+	if (!r && o->mtu) {
+		r = set_mtu(m, o->mtu);
+		if (r)
+			snprintf(error, size, "--mtu '%u': the kernel refuses it: %s", o->mtu,
+				 strerror(-r));
+	}
+	if (!r && o->speed) {
+		r = ethtool_set_speed(m->kport->name, o->speed);
+		if (r)
+			snprintf(error, size, "--speed '%u': the kernel refuses it: %s", o->speed,
+				 strerror(-r));
+	}
+	return r;
+}
+
+/* ---- from the device ---- */
+
+/* The backend's address counts unless an option gave one. */
+static void take_mac(struct mirror *m)
+{
+	const uint8_t *mac = m->vport->mac;
+	int r;
+
+	if (m->options->mac.given || !m->vport->has_mac || !memcmp(mac, m->kport->mac, ETH_ALEN))
+		return;
+	r = set_mac(m, mac);
+	if (r)
+		log_warning(tag(m), "cannot set the address that the backend gives: %s",
+			    strerror(-r));
+	else
+		log_notice(tag(m), "address %02x:%02x:%02x:%02x:%02x:%02x, by the backend", mac[0],
+			   mac[1], mac[2], mac[3], mac[4], mac[5]);
+}
+
+static void warn_of_mtu(struct mirror *m)
+{
+	if (m->vport->mtu && m->link.mtu > m->vport->mtu)
+		log_warning(tag(m),
+			    "mtu %u is larger than the backend's %u: it may drop longer frames",
+			    m->link.mtu, m->vport->mtu);
+}
+
+/* So does its MTU, unless an option or someone else has set another one. */
+static void take_mtu(struct mirror *m)
+{
+	unsigned int theirs = m->vport->mtu;
+	bool ours = !m->mtu || m->link.mtu == m->mtu;
+	int r;
+
+	if (!theirs || theirs == m->link.mtu)
+		return;
+	if (!m->options->mtu && ours) {
+		r = set_mtu(m, theirs);
+		if (!r)
+			log_notice(tag(m), "mtu %u, by the backend", theirs);
+		else
+			log_warning(tag(m), "cannot set the backend's mtu %u: %s", theirs,
+				    strerror(-r));
+	}
+	warn_of_mtu(m);
+}
+
+/* ---- to the device ---- */
+
+/* By the control queue; where there is none, by the one field that a driver may write. */
+static void tell_mac(struct mirror *m)
+{
+	struct vport *vp = m->vport;
+
+	if (vp->ops->control(vp, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, m->kport->mac,
+			     ETH_ALEN) != VIRTIO_NET_OK)
+		vp->ops->write_config(vp, offsetof(struct virtio_net_config, mac), m->kport->mac,
+				      ETH_ALEN);
+}
+
+static void tell_mode(struct mirror *m, uint8_t command, bool on)
+{
+	const uint8_t value = on;
+
+	m->vport->ops->control(m->vport, VIRTIO_NET_CTRL_RX, command, &value, sizeof(value));
+}
+
+static void tell_modes(struct mirror *m, unsigned int flags)
+{
+	tell_mode(m, VIRTIO_NET_CTRL_RX_PROMISC, flags & IFF_PROMISC);
+	tell_mode(m, VIRTIO_NET_CTRL_RX_ALLMULTI, flags & IFF_ALLMULTI);
+}
+
+static void tell_mtu(struct mirror *m)
+{
+	int r = m->vport->ops->set_mtu(m->vport, m->link.mtu);
+
+	if (r)
+		log_warning(tag(m), "the backend does not take mtu %u (%s)", m->link.mtu,
+			    strerror(-r));
+}
+
+void mirror_up(struct mirror *m)
+{
+	take_mac(m);
+	take_mtu(m);
+	tell_mac(m);
+	tell_modes(m, m->link.flags);
+	tell_mtu(m);
+}
+
+void mirror_device(struct mirror *m, unsigned int changes)
+{
+	if (changes & VPORT_MAC)
+		take_mac(m);
+	if (changes & VPORT_MTU) {
+		take_mtu(m);
+		tell_mtu(m);
+	}
+}
+
+/* An event may be older than our own last change: what counts is what is so now. */
+static void look_again(struct mirror *m, struct linkmon_state *state)
+{
+	struct rtnl_info info;
+
+	if (rtnl_get(m->rtnl, m->kport->ifindex, &info))
+		return;
+	state->mtu = info.mtu;
+	memcpy(state->mac, info.mac, ETH_ALEN);
+}
+
+void mirror_link(struct mirror *m, const struct linkmon_state *state)
+{
+	const struct linkmon_state before = m->link;
+
+	m->link = *state;
+	look_again(m, &m->link);
+	memcpy(m->kport->mac, m->link.mac, ETH_ALEN);
+	if (!m->vport || !m->vport->connected)
+		return;
+	if (memcmp(m->vport->mac, m->link.mac, ETH_ALEN))
+		tell_mac(m);
+	if ((before.flags ^ m->link.flags) & (IFF_PROMISC | IFF_ALLMULTI))
+		tell_modes(m, m->link.flags);
+	if (before.mtu == m->link.mtu)
+		return;
+	tell_mtu(m);
+	warn_of_mtu(m);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Makes the interface and the device agree on address, MTU and receive modes: what the
+ * kernel changes is what the device learns, and what the backend's configuration says is
+ * set on the interface, unless an option says otherwise.
+ */
+#ifndef DAEMON_MIRROR_H
+#define DAEMON_MIRROR_H
+
+#include <vubridge/kport.h>
+#include <vubridge/vport.h>
+
+#include "daemon/options.h"
+#include "net/linkmon.h"
+#include "net/rtnl.h"
+
+struct mirror {
+	const struct options *options;
+	struct kport *kport;
+	struct vport *vport;
+	struct rtnl *rtnl;	   /* of the interface's network namespace */
+	struct linkmon_state link; /* as the kernel told it last */
+	unsigned int mtu;	   /* what was last set here, 0: never */
+};
+
+/* The interface's first address and MTU, before there is a device. 0 or -errno with one
+ * line in @error. */
+int mirror_begin(struct mirror *m, char *error, size_t size);
+/* The device has come up: it learns all, and its configuration counts. */
+void mirror_up(struct mirror *m);
+/* The kernel told a new state of the interface. */
+void mirror_link(struct mirror *m, const struct linkmon_state *state);
+/* The device's configuration changed: VPORT_ bits. */
+void mirror_device(struct mirror *m, unsigned int changes);
+
+#endif

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "port/device.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <linux/virtio_net.h>
+#include <string.h>
+
+#include "base/util.h"
+#include "port/status.h"
+#include "virtio/feature.h"
+
+#define MTU_MIN 68u
+/* A peer that lied once is not worth more when it is told so. */
+#define LAST_WORD_TIMEOUT_MS 50
+
+/* A failure that the peer did not answer for. */
+static int fail(struct device *d, int err, const char *request, const char *why)
+{
+	d->vhost->request = request;
+	d->vhost->why = why;
+	return err;
+}
+
+/* ---- status ---- */
+
+static int set_status(struct device *d, uint8_t status)
+{
+	int r;
+
+	if (!status_may_follow(d->vport->device_status, status))
+		return fail(d, -EINVAL, "device status", "no move from here");
+	r = d->vhost->ops->set_status(d->vhost, status);
+	if (!r)
+		d->vport->device_status = status;
+	return r;
+}
+
+/* After FEATURES_OK the device has the last word (3.1.1, step 6). */
+static int check_features_ok(struct device *d)
+{
+	uint8_t status;
+	int r = d->vhost->ops->get_status(d->vhost, &status);
+
+	if (r == -EOPNOTSUPP)
+		return 0;
+	if (!r && !(status & VIRTIO_CONFIG_S_FEATURES_OK))
+		return fail(d, -EPROTO, "GET_STATUS", "the peer does not agree to the features");
+	return r;
+}
+
+static int check_needs_reset(struct device *d)
+{
+	uint8_t status;
+	int r = d->vhost->ops->get_status(d->vhost, &status);
+
+	if (r == -EOPNOTSUPP)
+		return 0;
+	if (r || !(status & VIRTIO_CONFIG_S_NEEDS_RESET))
+		return r;
+	d->vport->device_status |= VIRTIO_CONFIG_S_NEEDS_RESET;
+	return fail(d, -ENODEV, "GET_STATUS", "the device needs a reset");
+}
+
+/* ---- configuration space ---- */
+
+/* Reads as much of the configuration as the peer serves; *len is 0 when it serves none. */
+static int read_space(struct device *d, struct virtio_net_config *space, size_t *len)
+{
+	static const size_t ends[] = {
+		offsetof(struct virtio_net_config, mtu) + sizeof(space->mtu),
+		offsetof(struct virtio_net_config, status) + sizeof(space->status),
+		offsetof(struct virtio_net_config, mac) + sizeof(space->mac),
+	};
+	struct vhost *v = d->vhost;
+	size_t i;
+
+	*len = 0;
+	for (i = 0; v->has_config && i < ARRAY_SIZE(ends); i++) {
+		int r = v->ops->get_config(v, space, 0, (uint32_t)ends[i]);
+
+		if (!r)
+			*len = ends[i];
+		/* a refusal: it has a configuration, but not that much of it */
+		if (r != -EREMOTEIO && r != -EOPNOTSUPP)
+			return r;
+	}
+	return 0;
+}
+
+/* Does the peer serve this field, which depends on feature @bit? */
+#define SERVES(d, len, field, bit)                                                                 \
+	((len) >= offsetof(struct virtio_net_config, field) +                                      \
+			  sizeof(((struct virtio_net_config *)0)->field) &&                        \
+	 feature_has((d)->vhost->features, bit))
+
+static bool mac_usable(const uint8_t mac[ETH_ALEN])
+{
+	static const uint8_t zero[ETH_ALEN];
+
+	return !(mac[0] & 1) && memcmp(mac, zero, ETH_ALEN);
+}
+
+/* Where the peer serves no net status the link is assumed to be up (5.1.4.2). */
+static int read_config(struct device *d)
+{
+	struct virtio_net_config space = {0};
+	struct vport *vp = d->vport;
+	size_t len;
+	int r = read_space(d, &space, &len);
+
+	if (r)
+		return r;
+	vp->net_status = VIRTIO_NET_S_LINK_UP;
+	vp->max_pairs = d->vhost->max_pairs;
+	vp->mtu = 0;
+	if (SERVES(d, len, mac, VIRTIO_NET_F_MAC) && mac_usable(space.mac)) {
+		vp->has_mac = true;
+		memcpy(vp->mac, space.mac, ETH_ALEN);
+	}
+	if (SERVES(d, len, status, VIRTIO_NET_F_STATUS))
+		vp->net_status = le16toh(space.status);
+	if (SERVES(d, len, max_virtqueue_pairs, VIRTIO_NET_F_MQ) && space.max_virtqueue_pairs)
+		vp->max_pairs = MIN(vp->max_pairs, le16toh(space.max_virtqueue_pairs));
+	if (SERVES(d, len, mtu, VIRTIO_NET_F_MTU))
+		vp->mtu = le16toh(space.mtu);
+	if (vp->mtu && vp->mtu < MTU_MIN)
+		return fail(d, -EPROTO, "GET_CONFIG", "an MTU below 68");
+	return 0;
+}
+
+int device_refresh(struct device *d, unsigned int *changes)
+{
+	struct vport *vp = d->vport;
+	const struct vport before = *vp;
+	int r = check_needs_reset(d);
+
+	*changes = 0;
+	if (!r)
+		r = read_config(d);
+	if (r)
+		return r;
+	if ((vp->net_status ^ before.net_status) & VIRTIO_NET_S_LINK_UP)
+		*changes |= VPORT_LINK;
+	if (vp->mtu != before.mtu)
+		*changes |= VPORT_MTU;
+	if (vp->has_mac && memcmp(vp->mac, before.mac, ETH_ALEN))
+		*changes |= VPORT_MAC;
+	if (feature_has(vp->features, VIRTIO_NET_F_GUEST_ANNOUNCE) &&
+	    vp->net_status & VIRTIO_NET_S_ANNOUNCE)
+		*changes |= VPORT_ANNOUNCE;
+	return 0;
+}
+
+int device_write_config(struct device *d, size_t offset, const void *data, size_t len)
+{
+	if (offset != offsetof(struct virtio_net_config, mac) || len != ETH_ALEN ||
+	    !mac_usable(data))
+		return -EPERM;
+	memcpy(d->vport->mac, data, ETH_ALEN);
+	return 0;
+}
+
+/* ---- pairs ---- */
+
+/* Makes the first @pairs active: the workers let go of a ring before it is disabled. */
+static int set_active(struct device *d, unsigned int pairs)
+{
+	struct vport *vp = d->vport;
+	bool up = vp->rings_enabled; /* else the workers have none of them yet */
+	unsigned int before = vp->active_pairs;
+	int r = 0;
+
+	if (pairs > before) {
+		r = rings_enable(&d->rings, d->vhost, before, pairs - before, true);
+		if (r)
+			return r;
+		rings_kick(&d->rings, before, pairs - before);
+	}
+	vp->active_pairs = pairs;
+	if (up && pairs != before)
+		vp->events->pairs(vp->owner);
+	if (pairs < before)
+		r = rings_enable(&d->rings, d->vhost, pairs, before - pairs, false);
+	return r;
+}
+
+uint8_t device_control(struct device *d, uint8_t class, uint8_t command, const void *data,
+		       size_t len)
+{
+	struct vport *vp = d->vport;
+
+	if (!(vp->device_status & VIRTIO_CONFIG_S_DRIVER_OK))
+		return VIRTIO_NET_ERR;
+	switch (ctrl_take(&d->ctrl, vp->features, class, command, data, len)) {
+	case CTRL_DONE:
+		return VIRTIO_NET_OK;
+	case CTRL_MAC:
+		memcpy(vp->mac, d->ctrl.mac, ETH_ALEN);
+		return VIRTIO_NET_OK;
+	case CTRL_PAIRS:
+		if (d->ctrl.pairs > vp->pairs || set_active(d, d->ctrl.pairs))
+			return VIRTIO_NET_ERR;
+		return VIRTIO_NET_OK;
+	case CTRL_ANNOUNCED:
+		vp->net_status &= (uint16_t)~VIRTIO_NET_S_ANNOUNCE;
+		return VIRTIO_NET_OK;
+	case CTRL_ERROR:
+		break;
+	}
+	return VIRTIO_NET_ERR;
+}
+
+/* ---- life ---- */
+
+static uint64_t select_features(const struct device *d)
+{
+	uint64_t offered = d->vhost->features | FEATURE_DEVICE_MASK;
+	uint64_t wanted = d->config.features;
+
+	if (d->config.pairs == 1)
+		wanted &= ~FEATURE_NET(MQ);
+	return feature_select(offered, wanted);
+}
+
+/* One pair unless both sides have said MQ (5.1.2). */
+static unsigned int count_pairs(const struct device *d)
+{
+	const struct vport *vp = d->vport;
+
+	return feature_has(vp->features, VIRTIO_NET_F_MQ) ? MIN(d->config.pairs, vp->max_pairs) : 1;
+}
+
+/* Device initialization, virtio 1.3, 3.1.1, in the order that every peer accepts. */
+static int negotiate(struct device *d)
+{
+	struct vhost *v = d->vhost;
+	struct vport *vp = d->vport;
+	int r = set_status(d, STATUS_RESET);
+
+	if (!r)
+		r = set_status(d, STATUS_ACKNOWLEDGE);
+	if (!r)
+		r = set_status(d, STATUS_DRIVER);
+	if (!r)
+		r = read_config(d);
+	if (r)
+		return r;
+	vp->features = select_features(d);
+	vp->ring_hdr_len = feature_hdr_len(vp->features);
+	vp->pairs = count_pairs(d);
+	r = rings_open(&d->rings, vp->pairs, d->config.queue_size, vp->features,
+		       d->config.hugepages);
+	if (r)
+		return fail(d, r, "ring memory", "");
+	vp->vqs = d->rings.vqs;
+	r = rings_tell_calls(&d->rings, v);
+	if (!r)
+		r = v->ops->set_features(v, vp->features & ~FEATURE_DEVICE_MASK);
+	if (!r)
+		r = set_status(d, STATUS_FEATURES_OK);
+	return r ? r : check_features_ok(d);
+}
+
+/* Multiqueue begins with one pair; the control queue asks for more (5.1.6.5.5). */
+static int start(struct device *d)
+{
+	struct vport *vp = d->vport;
+	int r = rings_tell(&d->rings, d->vhost);
+
+	if (!r)
+		r = rings_enable(&d->rings, d->vhost, 0, 1, true);
+	if (!r)
+		r = set_status(d, STATUS_DRIVER_OK);
+	if (r)
+		return r;
+	rings_kick(&d->rings, 0, 1);
+	vp->active_pairs = 1;
+	if (vp->pairs > 1)
+		r = set_active(d, vp->pairs);
+	if (!r)
+		vp->rings_enabled = true;
+	return r;
+}
+
+int device_bring_up(struct device *d)
+{
+	int r;
+
+	d->vport->connected = true;
+	d->ctrl = (struct ctrl){0};
+	r = negotiate(d);
+	return r ? r : start(d);
+}
+
+void device_shut_down(struct device *d)
+{
+	if (!rings_stop(&d->rings, d->vhost))
+		set_status(d, STATUS_RESET);
+}
+
+void device_fail(struct device *d)
+{
+	unsigned int timeout_ms = d->vhost->timeout_ms;
+
+	d->vhost->timeout_ms = LAST_WORD_TIMEOUT_MS;
+	set_status(d, d->vport->device_status | VIRTIO_CONFIG_S_FAILED);
+	d->vhost->timeout_ms = timeout_ms;
+}
+
+void device_forget(struct device *d)
+{
+	struct vport *vp = d->vport;
+
+	d->vhost->ops->close(d->vhost);
+	vp->connected = false;
+	vp->rings_enabled = false;
+	vp->device_status = STATUS_RESET;
+	vp->net_status = 0;
+	vp->features = 0;
+	vp->max_pairs = vp->pairs = vp->active_pairs = 0;
+	vp->has_mac = false;
+	vp->mtu = 0;
+	vp->vqs = NULL;
+	rings_close(&d->rings);
+}

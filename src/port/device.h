@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The virtio-net device that a frontend makes of its vhost peer: negotiation, rings,
+ * device status, configuration space and control queue, from an open connection to its
+ * end. Nothing here knows how the connection came about.
+ *
+ * What it learns stands in the public fields of struct vport. Operations return 0 or
+ * -errno as those of <vubridge/vhost.h>, with vhost->request and vhost->why.
+ */
+#ifndef PORT_DEVICE_H
+#define PORT_DEVICE_H
+
+#include <vubridge/vhost.h>
+#include <vubridge/vport.h>
+
+#include "port/ctrl.h"
+#include "port/rings.h"
+
+struct device_config {
+	unsigned int pairs;	 /* queue pairs wanted */
+	unsigned int queue_size; /* descriptors of each ring, a power of two */
+	uint64_t features;	 /* what may be negotiated: FEATURE_..._MASK of virtio/feature.h */
+	bool hugepages;		 /* ring memory in huge pages, if there are any */
+};
+
+struct device {
+	struct vport *vport;
+	struct vhost *vhost; /* borrowed */
+	struct device_config config;
+	struct rings rings;
+	struct ctrl ctrl;
+};
+
+/* From an open vhost to DRIVER_OK with every pair active that both sides have. */
+int device_bring_up(struct device *d);
+/* Stops the rings and resets the device, as far as the peer still hears. */
+void device_shut_down(struct device *d);
+/* Tells the peer that it broke the rules, without waiting long for its answer. */
+void device_fail(struct device *d);
+/* Forgets the connection: the mirror of opening vhost and of device_bring_up. */
+void device_forget(struct device *d);
+
+/*
+ * Reads configuration and status again, after the peer said that they changed. *changes
+ * gets VPORT_ bits. -ENODEV: the device needs a reset.
+ */
+int device_refresh(struct device *d, unsigned int *changes);
+
+/* A command of the control queue: VIRTIO_NET_OK or VIRTIO_NET_ERR. */
+uint8_t device_control(struct device *d, uint8_t class, uint8_t command, const void *data,
+		       size_t len);
+/* -EPERM for all but the whole MAC (5.1.4: "the driver may write to mac"). */
+int device_write_config(struct device *d, size_t offset, const void *data, size_t len);
+
+#endif

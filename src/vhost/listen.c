@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "vhost/listen.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fdmsg.h"
+#include "base/util.h"
+
+/* One back-end is served; the next ones only learn that they are too many. */
+#define BACKLOG		 8
+#define PROBE_TIMEOUT_MS 100
+#define LOCK_TRIES 20 /* 10 ms each */
+
+struct vhost_listen {
+	int fd;
+	int lock_fd;
+	char *path; /* of the socket file that we made; NULL: there is none */
+	char *lock_path;
+	struct stat made; /* the socket file as we made it */
+};
+
+static int fail(const char **why, int err, const char *text)
+{
+	*why = text;
+	return err;
+}
+
+/* ---- the lock ---- */
+
+/* Is the file that we have locked the one that the path still names? */
+static bool is_current(int fd, const char *path)
+{
+	struct stat a, b;
+
+	return fstat(fd, &a) == 0 && lstat(path, &b) == 0 && a.st_dev == b.st_dev &&
+	       a.st_ino == b.st_ino;
+}
+
+/* A process that was just killed holds its lock until its last thread is gone. */
+static int lock_soon(int fd)
+{
+	const struct timespec pause = {.tv_nsec = 10000000};
+	int i;
+
+	for (i = 0; i < LOCK_TRIES; i++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		if (errno != EWOULDBLOCK)
+			return -errno;
+		nanosleep(&pause, NULL);
+	}
+	return -EWOULDBLOCK;
+}
+
+/* Who removes the lock file holds it, so a locked file that is not there is of no use. */
+static int take_lock(struct vhost_listen *l, const char **why)
+{
+	int r;
+
+	for (;;) {
+		l->lock_fd = open(l->lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (l->lock_fd < 0)
+			return fail(why, -errno, "cannot make the lock file beside it (PATH.lock)");
+		r = lock_soon(l->lock_fd);
+		if (r == -EWOULDBLOCK)
+			return fail(why, -EADDRINUSE,
+				    "another vubridge listens there; choose another path");
+		if (r)
+			return fail(why, r, "cannot lock the file beside it (PATH.lock)");
+		if (is_current(l->lock_fd, l->lock_path))
+			return 0;
+		close_fd(&l->lock_fd);
+	}
+}
+
+static void drop_lock(struct vhost_listen *l)
+{
+	if (l->lock_fd >= 0 && is_current(l->lock_fd, l->lock_path) &&
+	    flock(l->lock_fd, LOCK_EX | LOCK_NB) == 0)
+		unlink(l->lock_path);
+	close_fd(&l->lock_fd);
+}
+
+/* ---- the socket file ---- */
+
+/* Removes what a dead process left at @path. */
+static int make_way(const char *path, const char **why)
+{
+	const struct fdmsg_wait wait = fdmsg_wait_ms(PROBE_TIMEOUT_MS, -1);
+	struct stat st;
+	int fd;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : fail(why, -errno, "");
+	if (!S_ISSOCK(st.st_mode))
+		return fail(why, -EEXIST,
+			    "a file that is no socket is there; remove it or choose another path");
+	fd = fdmsg_connect(path, &wait);
+	if (fd == -ECONNREFUSED)
+		return unlink(path) < 0 && errno != ENOENT
+			       ? fail(why, -errno,
+				      "cannot remove the socket that a dead process left")
+			       : 0;
+	if (fd == -ENOENT)
+		return 0;
+	if (fd >= 0)
+		close_fd(&fd);
+	return fail(why, -EADDRINUSE, "another process listens there; choose another path");
+}
+
+/* Nobody else may connect before mode and group are what they shall be. */
+static int make_socket(struct vhost_listen *l, const struct vhost_listen_config *c)
+{
+	bool by_umask = !c->has_mode && c->gid == (gid_t)-1;
+	mode_t mask = by_umask ? 0 : umask(0177);
+	int r = 0;
+
+	l->fd = fdmsg_listen(c->path, BACKLOG);
+	if (!by_umask)
+		umask(mask);
+	if (l->fd < 0)
+		return l->fd;
+	if (lstat(c->path, &l->made) < 0)
+		return -errno;
+	l->path = strdup(c->path);
+	if (!l->path)
+		return -ENOMEM;
+	if (c->gid != (gid_t)-1 && lchown(c->path, (uid_t)-1, c->gid) < 0)
+		r = -errno;
+	/* a group without a mode is there to connect */
+	if (!r && !by_umask && chmod(c->path, c->has_mode ? c->mode : 0660) < 0)
+		r = -errno;
+	return r;
+}
+
+static void remove_socket(struct vhost_listen *l)
+{
+	struct stat st;
+
+	if (l->path && lstat(l->path, &st) == 0 && st.st_dev == l->made.st_dev &&
+	    st.st_ino == l->made.st_ino)
+		unlink(l->path);
+}
+
+static int listen_at(struct vhost_listen *l, const struct vhost_listen_config *c, const char **why)
+{
+	int r;
+
+	if (c->path[0] == '@') {
+		l->fd = fdmsg_listen(c->path, BACKLOG);
+		return l->fd >= 0 ? 0
+		       : l->fd == -EADDRINUSE
+			       ? fail(why, l->fd,
+				      "another process listens there; choose another name")
+			       : l->fd;
+	}
+	if (asprintf(&l->lock_path, "%s.lock", c->path) < 0) {
+		l->lock_path = NULL;
+		return -ENOMEM;
+	}
+	r = take_lock(l, why);
+	if (!r)
+		r = make_way(c->path, why);
+	return r ? r : make_socket(l, c);
+}
+
+/* ---- socket activation ---- */
+
+static bool has_option(int fd, int option, int expected)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	return getsockopt(fd, SOL_SOCKET, option, &value, &len) == 0 && value == expected;
+}
+
+static int adopt(struct vhost_listen *l, int fd, const char **why)
+{
+	if (!has_option(fd, SO_DOMAIN, AF_UNIX) || !has_option(fd, SO_TYPE, SOCK_STREAM) ||
+	    !has_option(fd, SO_ACCEPTCONN, 1))
+		return fail(why, -EINVAL,
+			    "the socket handed over does not listen as ListenStream=PATH makes it");
+	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0)
+		return fail(why, -errno, "");
+	l->fd = fd;
+	return 0;
+}
+
+/* ---- life ---- */
+
+int vhost_listen_open(struct vhost_listen **out, const struct vhost_listen_config *config,
+		      const char **why)
+{
+	struct vhost_listen *l = calloc(1, sizeof(*l));
+	int r;
+
+	*out = NULL;
+	*why = "";
+	if (!l)
+		return -ENOMEM;
+	l->fd = l->lock_fd = -1;
+	r = config->fd >= 0 ? adopt(l, config->fd, why) : listen_at(l, config, why);
+	if (r) {
+		vhost_listen_close(l);
+		return r;
+	}
+	*out = l;
+	return 0;
+}
+
+int vhost_listen_fd(const struct vhost_listen *l)
+{
+	return l->fd;
+}
+
+int vhost_listen_accept(struct vhost_listen *l)
+{
+	const struct fdmsg_wait at_once = fdmsg_wait_ms(0, -1);
+	int fd = fdmsg_accept(l->fd, &at_once);
+
+	return fd == -ETIMEDOUT ? -EAGAIN : fd;
+}
+
+void vhost_listen_close(struct vhost_listen *l)
+{
+	if (!l)
+		return;
+	remove_socket(l);
+	close_fd(&l->fd);
+	if (l->lock_path)
+		drop_lock(l);
+	free(l->path);
+	free(l->lock_path);
+	free(l);
+}

@@ -1,0 +1,66 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# timeout: 200
+#
+# Several queue pairs and workers, on the laboratory of pair.sh: traffic on each pair,
+# backends that serve fewer of them, and nothing handed to a queue that nobody reads.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/pair.sh"
+need_root
+need jq jq
+need iperf3 iperf3
+
+# frames of a queue by its name (rxq0, txq1, …) in the log of va
+frames_of() { grep -oE "$1: frames [0-9]+" "$TMP/va.log" | tail -n 1 | grep -oE '[0-9]+$'; }
+count() {
+  local lines
+  lines=$(log_lines va 'overflow')
+  kill -USR1 "${PID[va]}"
+  wait_until 5 sh -c "[ \$(grep -c overflow '$TMP/va.log') -gt $lines ]" || fail "no counters"
+}
+# queues that the kernel uses of vnet0
+queues_used() { ip -n "$NS_A" -d link show vnet0 | grep -oE 'numqueues [0-9]+' | cut -d' ' -f2; }
+many_flows() {
+  iperf "$NS_B" "$NS_A" 10.0.0.2 -t 1 -P 16 || fail "iperf3 to b"
+  iperf "$NS_A" "$NS_B" 10.0.0.1 -t 1 -P 16 || fail "iperf3 to a"
+}
+
+pair_start --queues 4 --workers 2
+cross_start --queues 4
+pair_wait up
+pair_ping
+pair_neighbours
+[ "$(grep -c . <(find "/proc/${PID[va]}/task" -mindepth 1 -maxdepth 1))" = 3 ] || fail "--workers 2"
+[ "$(queues_used)" = 4 ] || fail "$(queues_used) queues in use instead of 4"
+many_flows
+count
+for i in 0 1 2 3; do
+  [ "$(frames_of "rxq$i")" -gt 0 ] && [ "$(frames_of "txq$i")" -gt 0 ] || fail "pair $i carried nothing"
+done
+transfer "$NS_A" "$NS_B" 10.0.0.2 100
+
+# fewer: one line, the rest detached, every flow goes on; then all of them again
+for n in 2 1 3 4; do
+  stop "${PID[peer]}"
+  pair_wait down
+  cross_start --queues "$n"
+  pair_wait up
+  [ "$(queues_used)" = "$n" ] || fail "$(queues_used) queues in use instead of $n"
+  pair_ping
+  many_flows
+  transfer "$NS_A" "$NS_B" 10.0.0.2 20
+done
+grep -q 'the backend serves 2 of the 4 queue pairs' "$TMP/va.log" || fail "no line of fewer pairs"
+grep -q '3 queue pairs instead of 1 last time' "$TMP/va.log" || fail "no line of other pairs"
+count
+drops=$(grep -oE 'drops: .*' "$TMP/va.log" | tail -n 5 | grep -oE '(refused|iface_down|no_memory|other_error) [0-9]+' |
+  awk '{ n += $2 } END { print n + 0 }')
+[ "$drops" = 0 ] || fail "dropped: $(tail -n 9 "$TMP/va.log")"
+
+# a count of pairs that lies is not believed further than what was asked for
+stop "${PID[peer]}"
+pair_wait down
+cross_start --queues 2 --misbehave queue-num:100 --misbehave-times 0
+pair_wait up
+pair_ping
+log "queue pairs 4, 2, 1, 3, 4"

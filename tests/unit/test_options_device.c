@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The options of the device, those that the seed had included; and what may not go together. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/util.h"
+#include "options_rig.h"
+
+static void test_onoff(void **state)
+{
+	static const char *const bad[] = {"2", "-1", "01", "yes", "on", "", " 1"};
+	struct run run;
+	char word[32];
+	size_t i;
+
+	(void)state;
+	assert_taken(&run, "--path=s", "--mrg-rxbuf", "0");
+	assert_false(run.o.mrg_rxbuf);
+	assert_taken(&run, "--path=s", "--mrg-rxbuf=1");
+	assert_true(run.o.mrg_rxbuf);
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		char line[64];
+
+		snprintf(word, sizeof(word), "--mrg-rxbuf=%s", bad[i]);
+		snprintf(line, sizeof(line), "--mrg-rxbuf '%s': must be 0 or 1", bad[i]);
+		assert_refused(line, "--path=s", word);
+	}
+	assert_refused("--mrg-rxbuf: needs a value", "--path=s", "--mrg-rxbuf");
+}
+
+/* May stand bare. */
+static void test_switch(void **state)
+{
+	struct run run;
+
+	(void)state;
+	assert_taken(&run, "--path=s");
+	assert_false(run.o.server);
+	assert_taken(&run, "--server", "--path=s");
+	assert_true(run.o.server);
+	assert_taken(&run, "--path=s", "--server");
+	assert_true(run.o.server);
+	assert_taken(&run, "--server", "0", "--path=s");
+	assert_false(run.o.server);
+	assert_taken(&run, "--server=1", "--path=s");
+	assert_true(run.o.server);
+	assert_refused("--server 'x': must be 0 or 1", "--server", "x", "--path=s");
+	assert_refused("--server '': must be 0 or 1", "--server=", "--path=s");
+	assert_refused("--server '2': must be 0 or 1", "--server=2", "--path=s");
+	assert_refused("--server: was given before; give it once", "--server", "--server");
+}
+
+static void test_control_queue(void **state)
+{
+	struct run run;
+
+	(void)state;
+	assert_taken(&run, "--path=s");
+	assert_int_equal(run.o.queues, 1);
+	assert_false(run.o.cq);
+	assert_taken(&run, "--path=s", "--queues=2");
+	assert_true(run.o.cq);
+	assert_taken(&run, "--path=s", "--cq=1");
+	assert_true(run.o.cq);
+	assert_taken(&run, "--path=s", "--cq=0");
+	assert_false(run.o.cq);
+	assert_taken(&run, "--path=s", "--queues=128", "--cq=1");
+	assert_int_equal(run.o.queues, 128);
+	assert_refused("--cq '0': must be 1 with 2 queue pairs (--queues)", "--path=s", "--cq=0",
+		       "--queues=2");
+	assert_refused("--queues '129': must be a whole number from 1 to 128", "--path=s",
+		       "--queues=129");
+	assert_refused("--queues '0': must be a whole number from 1 to 128", "--path=s",
+		       "--queues=0");
+	/* a number that a cast to 16 bits would make 1 */
+	assert_refused("--queues '65537': must be a whole number from 1 to 128", "--path=s",
+		       "--queues=65537");
+}
+
+static void test_socket(void **state)
+{
+	static const char *const bad[] = {"8", "0o7", "rw", "1000", "00660", "-1", ""};
+	struct run run;
+	size_t i;
+
+	(void)state;
+	assert_taken(&run, "--path=s", "--server", "--socket-mode=660", "--socket-group=0");
+	assert_true(run.o.socket_mode.given && run.o.socket_group.given);
+	assert_int_equal(run.o.socket_mode.mode, 0660);
+	assert_int_equal(run.o.socket_group.gid, 0);
+	assert_taken(&run, "--path=s", "--server", "--socket-mode=0777", "--socket-group=root");
+	assert_int_equal(run.o.socket_mode.mode, 0777);
+	assert_int_equal(run.o.socket_group.gid, 0);
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		char word[64], line[128];
+
+		snprintf(word, sizeof(word), "--socket-mode=%s", bad[i]);
+		snprintf(line, sizeof(line),
+			 "--socket-mode '%s': must be permission bits in octal from 0 to 0777",
+			 bad[i]);
+		assert_refused(line, "--path=s", "--server", word);
+	}
+	assert_refused("--socket-group 'no such group': must be the name or number of a group",
+		       "--path=s", "--server", "--socket-group=no such group");
+	assert_refused("--socket-mode: needs --server", "--path=s", "--socket-mode=600");
+	assert_refused("--socket-group: needs --server", "--path=s", "--socket-group=0");
+}
+
+static void test_workers(void **state)
+{
+	struct run run;
+
+	(void)state;
+	assert_taken(&run, "--path=s", "--queues=4", "--workers=2", "--cpus=1,3-5,0");
+	assert_int_equal(run.o.workers, 2);
+	assert_int_equal(run.o.cpus.n, 5);
+	assert_int_equal(run.o.cpus.cpu[0], 1);
+	assert_int_equal(run.o.cpus.cpu[3], 5);
+	assert_int_equal(run.o.cpus.cpu[4], 0);
+	assert_refused("--workers '3': must be at most 2, the number of --queues", "--path=s",
+		       "--workers=3", "--queues=2");
+	assert_refused("--workers '0': must be a whole number from 1 to 128", "--path=s",
+		       "--workers=0");
+}
+
+static void test_cpus(void **state)
+{
+	static const char *const bad[] = {"",	",",   "1,",	",1",	"1,,2",	  "a",	"1-",
+					  "-1", "3-2", "1-2-3", "1024", "0-1023", "1 2"};
+	struct run run;
+	size_t i;
+
+	(void)state;
+	assert_taken(&run, "--path=s", "--cpus=1023");
+	assert_int_equal(run.o.cpus.cpu[0], 1023);
+	assert_taken(&run, "--path=s", "--cpus=0-127");
+	assert_int_equal(run.o.cpus.n, 128);
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		char word[64], line[160];
+
+		snprintf(word, sizeof(word), "--cpus=%s", bad[i]);
+		snprintf(line, sizeof(line),
+			 "--cpus '%s': must be a list of up to 128 processors like 0,2-3", bad[i]);
+		assert_refused(line, "--path=s", word);
+	}
+}
+
+/* The list is taken apart in place, so it has to be memory of its own. */
+static void parse_devargs(struct run *run, const char *list, const char *other)
+{
+	char *copy = strdup(list);
+
+	if (other)
+		PARSE(run, other, "--devargs", copy);
+	else
+		PARSE(run, "--devargs", copy);
+	free(run->text);
+	/* the options point into it for as long as the program runs */
+	if (run->r)
+		free(copy);
+	else
+		run->text = copy;
+}
+
+static void assert_devargs_refused(const char *line, const char *list)
+{
+	struct run run;
+
+	parse_devargs(&run, list, NULL);
+	assert_string_equal(run.error, line);
+	assert_int_equal(run.r, -EINVAL);
+}
+
+static void test_devargs(void **state)
+{
+	struct run run;
+
+	(void)state;
+	parse_devargs(&run,
+		      "path=/tmp/sock,iface=v0,mac=02:00:00:00:00:01,queues=2,cq=1,queue_size=512,"
+		      "server=1,mrg_rxbuf=0,speed=10000",
+		      NULL);
+	assert_string_equal(run.error, "");
+	assert_string_equal(run.o.path, "/tmp/sock");
+	assert_string_equal(run.o.iface, "v0");
+	assert_int_equal(run.o.mac.addr[5], 1);
+	assert_int_equal(run.o.queues, 2);
+	assert_int_equal(run.o.queue_size, 512);
+	assert_true(run.o.cq && run.o.server && !run.o.mrg_rxbuf);
+	assert_int_equal(run.o.speed, 10000);
+	free(run.text);
+	parse_devargs(&run, "path=/tmp/a=b", "--queues=2");
+	assert_string_equal(run.o.path, "/tmp/a=b");
+	assert_int_equal(run.o.queues, 2);
+	free(run.text);
+	assert_devargs_refused("--devargs 'queues=x': must be a whole number from 1 to 128",
+			       "path=s,queues=x");
+	assert_devargs_refused("--devargs 'queues=': must be a whole number from 1 to 128",
+			       "path=s,queues=");
+	assert_devargs_refused("--devargs 'queues': needs a value", "path=s,queues");
+	assert_devargs_refused("--devargs 'queues': was given before; give it once",
+			       "queues=1,queues=1");
+#define NO_KEY ": is not a key that is served here, see --help"
+	assert_devargs_refused("--devargs 'packed_vq'" NO_KEY, "path=s,packed_vq=1");
+	assert_devargs_refused("--devargs ''" NO_KEY, "path=s,");
+	assert_devargs_refused("--devargs 'queue-size'" NO_KEY, "queue-size=256");
+	assert_devargs_refused("--devargs 'help'" NO_KEY, "help");
+	assert_devargs_refused("--devargs 'hugepages'" NO_KEY, "hugepages");
+#undef NO_KEY
+	parse_devargs(&run, "path=b", "--path=a");
+	assert_string_equal(run.error, "--devargs 'path': was given before; give it once");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_onoff),	      cmocka_unit_test(test_switch),
+		cmocka_unit_test(test_control_queue), cmocka_unit_test(test_socket),
+		cmocka_unit_test(test_workers),	      cmocka_unit_test(test_cpus),
+		cmocka_unit_test(test_devargs),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
