@@ -27,6 +27,7 @@ struct fuzz {
 	struct input in;
 	struct vhost *v;
 	int listen_fd, peer_fd;
+	int channel_fd; /* on which the peer speaks first, or -1 */
 	bool gone;	/* the peer hung up */
 	uint64_t acked; /* protocol features, as the peer heard it */
 };
@@ -68,6 +69,11 @@ static bool read_request(struct fuzz *z, struct message *m)
 	MUST(m->hdr.size <= sizeof(m->payload));
 	MUST(fdmsg_receive(z->peer_fd, m->payload, m->hdr.size, NULL, &wait) == 0);
 	desc = check_request(z, m, &fds);
+	if (m->hdr.request == VHOST_USER_SET_BACKEND_REQ_FD) {
+		close_fd(&z->channel_fd);
+		z->channel_fd = fds.fd[0];
+		fds.n = 0;
+	}
 	fdmsg_close_fds(&fds);
 	if (m->hdr.request == VHOST_USER_SET_PROTOCOL_FEATURES)
 		memcpy(&z->acked, m->payload, sizeof(z->acked));
@@ -214,8 +220,48 @@ static int set_vring(struct fuzz *z)
 	return z->v->ops->set_vring(z->v, &ring);
 }
 
+static int get_status(struct fuzz *z)
+{
+	uint8_t status;
+
+	return z->v->ops->get_status(z->v, &status);
+}
+
+static int hear(struct fuzz *z)
+{
+	enum vhost_news news;
+	int ret = z->v->ops->hear(z->v, &news);
+
+	MUST(ret == 0 || news == VHOST_NEWS_NONE);
+	return ret;
+}
+
+/* The peer speaks first: a header of any content, whole, since half of one is waited for. */
+static int hear_channel(struct fuzz *z)
+{
+	struct vhost_user_header hdr = {
+		.request = VHOST_USER_BACKEND_CONFIG_CHANGE_MSG,
+		.flags = VHOST_USER_VERSION,
+	};
+	const struct iovec iov = {.iov_base = &hdr, .iov_len = sizeof(hdr)};
+	const struct fdmsg_wait wait = fdmsg_wait_ms(0, -1);
+	uint8_t how = input8(&z->in);
+
+	if (how & 1)
+		input_bytes(&z->in, &hdr, sizeof(hdr));
+	if (how & 2)
+		hdr.flags |= VHOST_USER_NEED_REPLY_MASK;
+	if (z->channel_fd >= 0)
+		fdmsg_send(z->channel_fd, &iov, 1, &z->listen_fd, (how & 4) != 0, &wait);
+	if (how & 8)
+		close_fd(&z->channel_fd);
+	return hear(z);
+}
+
 static int our_move(struct fuzz *z, uint8_t op)
 {
+	static const uint8_t mac[6] = {2};
+
 	const struct vhost_ops *ops = z->v->ops;
 	unsigned int index;
 
@@ -239,8 +285,14 @@ static int our_move(struct fuzz *z, uint8_t op)
 	case 8:
 		index = input8(&z->in);
 		return ops->set_vring_enable(z->v, index, index & 1);
+	case 9:
+		return hear(z);
+	case 10:
+		return get_status(z);
+	case 11:
+		return ops->announce(z->v, mac);
 	default:
-		return ops->hear(z->v);
+		return hear_channel(z);
 	}
 }
 
@@ -264,7 +316,7 @@ static void converse(struct fuzz *z)
 	check_open(z->v, ret);
 	/* after an error, too: what fails is only to be closed, but it must not break */
 	while (z->in.left) {
-		ret = our_move(z, input8(&z->in) % 10);
+		ret = our_move(z, input8(&z->in) % 13);
 		MUST(ret <= 0);
 		MUST(z->v->request && z->v->why);
 	}
@@ -281,7 +333,7 @@ static int free_fd(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct fuzz z = { .in = { data, size }, .peer_fd = -1 };
+	struct fuzz z = { .in = { data, size }, .peer_fd = -1, .channel_fd = -1 };
 	int before = free_fd();
 	char path[64];
 
@@ -293,6 +345,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	converse(&z);
 	vhost_user_free(z.v);
 	close_fd(&z.peer_fd);
+	close_fd(&z.channel_fd);
 	close_fd(&z.listen_fd);
 	current = NULL;
 	MUST(free_fd() == before);
