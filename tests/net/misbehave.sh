@@ -32,6 +32,10 @@ while time.monotonic() < end:
 sys.exit(1)
 PY
 
+received_since() {
+  [ "$(in_ns "$NS_A" cat "/sys/class/net/v$n/statistics/rx_packets")" -gt $(($1 + 10)) ]
+}
+
 # lie WHAT PATTERN [PEER-ARGUMENT…]
 lie() {
   local what=$1 pattern=$2 name=lie$n
@@ -55,9 +59,9 @@ lie() {
   # and it forwards again
   before=$(in_ns "$NS_A" cat "/sys/class/net/v$n/statistics/rx_packets")
   wait_carrier "$NS_A" "v$n" up 5
-  in_ns "$NS_A" timeout 0.7 python3 "$TMP/traffic.py" "v$n" "$TMP/$name.log" 'nothing says so' || true
-  after=$(in_ns "$NS_A" cat "/sys/class/net/v$n/statistics/rx_packets")
-  [ "$after" -gt $((before + 10)) ] || fail "$what: no traffic afterwards ($before, $after)"
+  start "traffic$n" ip netns exec "$NS_A" python3 "$TMP/traffic.py" "v$n" "$TMP/$name.log" 'nothing says so'
+  wait_until 5 received_since "$before" || fail "$what: no traffic afterwards"
+  stop "${PID[traffic$n]}"
   kill -TERM "${PID[$name]}"
   status=0
   wait "${PID[$name]}" || status=$?
