@@ -110,7 +110,9 @@ static void lie_used_jump(struct device *d __attribute__((unused)), struct raw *
 
 static void lie_used_back(struct device *d __attribute__((unused)), struct raw *raw)
 {
-	store_release16(&raw->vr.used->idx, (uint16_t)(raw->used - 3));
+	/* behind what the driver has seen for certain: it made these buffers available again */
+	store_release16(&raw->vr.used->idx,
+			(uint16_t)(load_once16(&raw->vr.avail->idx) - raw->vr.num - 1));
 }
 
 static void lie_used_id(struct device *d __attribute__((unused)), struct raw *raw)
