@@ -128,6 +128,12 @@ static void describe_failure(const struct frontend *fe, int error, char *buf, si
 {
 	const struct vhost *v = fe->vhost;
 
+	/* some peers have rings of one size, and say so in no other way */
+	if (error == -EREMOTEIO && !strcmp(v->request, "SET_VRING_NUM")) {
+		snprintf(buf, size, "%s: %s; its rings may be smaller than %u (--queue-size)",
+			 v->request, v->why, fe->config.device.queue_size);
+		return;
+	}
 	snprintf(buf, size, "%s%s%s", v->request && v->request[0] ? v->request : "",
 		 v->request && v->request[0] ? ": " : "",
 		 v->why && v->why[0] ? v->why : strerror(-error));

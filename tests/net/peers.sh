@@ -41,14 +41,16 @@ hugepages_ensure() {
 
 hugepages_restore() { echo "$LIB_PAGES_BEFORE" >/proc/sys/vm/nr_hugepages; }
 
-# testpmd_start NAME huge|nohuge MODE SOCKET…: a net_vhost port each, forwarding started
+# testpmd_start NAME huge|nohuge MODE SOCKET…: a net_vhost port each, forwarding started.
+# TESTPMD_QUEUES (1) pairs each; TESTPMD_CLIENT=1 connects to the sockets.
 testpmd_start() {
-  local name=$1 memory=$2 mode=$3 i=0 socket
+  local name=$1 memory=$2 mode=$3 i=0 socket queues=${TESTPMD_QUEUES:-1} client=${TESTPMD_CLIENT:-0}
   local eal=() app=()
   shift 3
   for socket in "$@"; do
-    rm -f "$socket" # testpmd does not replace the file of one that was killed
-    eal+=(--vdev "net_vhost$i,iface=$socket,queues=1${TESTPMD_VHOST_ARGS:-}")
+    # testpmd does not replace the file of one that was killed
+    if [ "$client" = 0 ]; then rm -f "$socket"; fi
+    eal+=(--vdev "net_vhost$i,iface=$socket,queues=$queues,client=$client")
     i=$((i + 1))
   done
   case $memory in
@@ -56,6 +58,7 @@ testpmd_start() {
   nohuge) eal+=(--no-huge --no-shconf -m 256) ;;
   esac
   app=(-i --auto-start --forward-mode="$mode" --total-num-mbufs=16384)
+  app+=(--rxq="$queues" --txq="$queues")
   if [ ! -p "$TMP/$name.in" ]; then mkfifo "$TMP/$name.in"; fi
   # it leaves when its standard input ends: this end stays open in the test
   exec {LIB_FIFO}<>"$TMP/$name.in"
@@ -109,6 +112,12 @@ ovs_daemon() {
 }
 
 ovs_bridge() { ovs --may-exist add-br "$1" -- set bridge "$1" datapath_type=netdev; }
+
+# ovs_client_port BRIDGE PORT SOCKET: OVS connects to the socket
+ovs_client_port() {
+  ovs --may-exist add-port "$1" "$2" -- set Interface "$2" type=dpdkvhostuserclient \
+    options:vhost-server-path="$3"
+}
 
 # ovs_port BRIDGE PORT TYPE [SETTING…]: its socket is $TMP/ovs/PORT
 ovs_port() {
