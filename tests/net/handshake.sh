@@ -28,15 +28,16 @@ lie() {
   stop "${PID[peer$name]}"
 }
 
-for request in GET_FEATURES GET_PROTOCOL_FEATURES GET_QUEUE_NUM; do
+for request in GET_FEATURES GET_PROTOCOL_FEATURES GET_QUEUE_NUM GET_CONFIG GET_STATUS; do
   lie "truncate-reply:$request" "$request"
   lie "oversize-reply:$request" "$request"
   lie "wrong-reply:$request" "$request"
   lie "reply-fd:$request" "$request"
 done
-for request in SET_OWNER GET_FEATURES GET_PROTOCOL_FEATURES SET_PROTOCOL_FEATURES GET_QUEUE_NUM SET_STATUS \
-  SET_FEATURES SET_MEM_TABLE SET_VRING_NUM SET_VRING_BASE SET_VRING_ADDR SET_VRING_KICK SET_VRING_CALL \
-  SET_VRING_ENABLE; do
+steps=(SET_OWNER GET_FEATURES GET_PROTOCOL_FEATURES SET_PROTOCOL_FEATURES GET_QUEUE_NUM
+  SET_BACKEND_REQ_FD SET_STATUS GET_CONFIG SET_VRING_CALL SET_FEATURES GET_STATUS SET_MEM_TABLE
+  SET_VRING_NUM SET_VRING_BASE SET_VRING_ADDR SET_VRING_KICK SET_VRING_ENABLE)
+for request in "${steps[@]}"; do
   lie "close-at:$request" 'hung up|closed|reset|Connection|Broken'
 done
 for request in SET_FEATURES SET_MEM_TABLE SET_VRING_NUM SET_VRING_ADDR SET_VRING_KICK SET_VRING_ENABLE SET_STATUS; do
@@ -48,8 +49,8 @@ lie double-reply:SET_VRING_ENABLE 'SET_|unasked'
 lie garbage 'GET_FEATURES'
 lie queue-num:0 'GET_QUEUE_NUM'
 
-# these take until the answer's time is over, so all at once
-hangs=(GET_FEATURES GET_QUEUE_NUM SET_MEM_TABLE SET_VRING_ENABLE)
+# these take until the answer's time is over, so all at once; SET_OWNER has no answer yet
+hangs=("${steps[@]:1}")
 for request in "${hangs[@]}"; do
   start_peer "peer$request" --socket "$TMP/$request.sock" --mode reflect --misbehave "hang-at:$request" \
     --misbehave-times 1

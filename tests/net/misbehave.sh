@@ -86,6 +86,17 @@ lie hdr-gso 'rxq0.*segmentation type that was not negotiated'
 lie hdr-gso-size-zero 'rxq0.*segmentation size of 0'
 lie scribble '(rxq0|txq0).*used '
 lie unasked-reply 'unasked|not asked'
+lie news 'back-end channel: a message that was not agreed on'
+lie news-half 'back-end channel: half a message'
+
+# the shared memory is sealed: who would take it away cannot, and all goes on
+start_peer peerseal --socket "$TMP/seal.sock" --mode reflect --swap-mac --misbehave truncate-memory
+start_vubridge seal "$NS_A" --path "$TMP/seal.sock" --iface vseal
+wait_iface "$NS_A" vseal
+ip -n "$NS_A" link set vseal up
+wait_carrier "$NS_A" vseal up
+grep -q 'truncate .*Operation not permitted' "$TMP/peerseal.log" || fail "sealed: $(cat "$TMP/peerseal.log")"
+stop "${PID[seal]}"
 
 # it dies in the middle of traffic, three ways
 for way in die exit close; do

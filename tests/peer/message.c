@@ -101,6 +101,7 @@ static int map_region(struct request *r, const struct vhost_user_memory_region *
 		    (off_t)from->mmap_offset);
 	if (base == MAP_FAILED)
 		return refuse(r, "SET_MEM_TABLE: cannot map the region");
+	misbehave_memory(r->device, fd);
 	*to = (struct vq_device_region){
 		.guest_phys_addr = from->guest_phys_addr,
 		.userspace_addr = from->userspace_addr,

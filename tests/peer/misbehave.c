@@ -29,6 +29,7 @@ enum lie_kind {
 	LIE_NACK,
 	/* anywhere on the socket */
 	LIE_GARBAGE,
+	LIE_TRUNCATE_MEMORY,
 	LIE_QUEUE_NUM,
 	/* in the rings, once frames have passed */
 	LIE_FIRST_IN_RINGS,
@@ -220,6 +221,29 @@ static void lie_unasked(struct device *d, struct raw *raw __attribute__((unused)
 		perror("vu_peer: send");
 }
 
+/* On the channel where it may speak first: what was not agreed on, and half of a message. */
+static void say_first(const struct device *d, uint32_t request, uint32_t size, size_t len)
+{
+	const struct vhost_user_header h = {
+		.request = request,
+		.flags = VHOST_USER_VERSION,
+		.size = size,
+	};
+
+	if (send(d->backend_fd, &h, len, MSG_NOSIGNAL) < 0)
+		perror("vu_peer: send");
+}
+
+static void lie_news(struct device *d, struct raw *raw __attribute__((unused)))
+{
+	say_first(d, VHOST_USER_BACKEND_IOTLB_MSG, 32, sizeof(struct vhost_user_header));
+}
+
+static void lie_news_half(struct device *d, struct raw *raw __attribute__((unused)))
+{
+	say_first(d, VHOST_USER_BACKEND_CONFIG_CHANGE_MSG, 0, 5);
+}
+
 static const struct lie lies[] = {
 	{ "hang-at", LIE_HANG_AT, NULL },
 	{ "close-at", LIE_CLOSE_AT, NULL },
@@ -230,6 +254,7 @@ static const struct lie lies[] = {
 	{ "reply-fd", LIE_REPLY_FD, NULL },
 	{ "nack", LIE_NACK, NULL },
 	{ "garbage", LIE_GARBAGE, NULL },
+	{ "truncate-memory", LIE_TRUNCATE_MEMORY, NULL },
 	{ "queue-num", LIE_QUEUE_NUM, NULL },
 	{ "used-jump", LIE_FIRST_IN_RINGS, lie_used_jump },
 	{ "used-back", LIE_FIRST_IN_RINGS, lie_used_back },
@@ -245,6 +270,8 @@ static const struct lie lies[] = {
 	{ "hdr-gso-size-zero", LIE_FIRST_IN_RINGS, lie_hdr_gso_size },
 	{ "scribble", LIE_FIRST_IN_RINGS, lie_scribble },
 	{ "unasked-reply", LIE_FIRST_IN_RINGS, lie_unasked },
+	{ "news", LIE_FIRST_IN_RINGS, lie_news },
+	{ "news-half", LIE_FIRST_IN_RINGS, lie_news_half },
 	{ "close", LIE_FIRST_IN_RINGS, lie_close },
 	{ "exit", LIE_FIRST_IN_RINGS, lie_exit },
 	{ "die", LIE_FIRST_IN_RINGS, lie_die },
@@ -312,6 +339,15 @@ enum lie_step misbehave_before(struct device *d, uint32_t request)
 	if (lie->kind == LIE_HANG_AT)
 		return LIE_HANG;
 	return lie->kind == LIE_CLOSE_AT ? LIE_CLOSE : LIE_NONE;
+}
+
+void misbehave_memory(const struct device *d, int fd)
+{
+	const struct lie *lie = current(d);
+
+	if (!lie || lie->kind != LIE_TRUNCATE_MEMORY)
+		return;
+	printf("truncate %s: %s\n", d->path, ftruncate(fd, 0) ? strerror(errno) : "done");
 }
 
 uint64_t misbehave_queue_num(const struct device *d, uint64_t truth)

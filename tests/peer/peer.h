@@ -130,6 +130,8 @@ enum lie_step misbehave_before(struct device *d, uint32_t request);
 int misbehave_answer(struct device *d, uint32_t request, const void *payload, uint32_t size);
 /* Lies in the rings, when it is time. */
 void misbehave_rings(struct device *d);
+/* Does what it wants to the memory that the driver shares. */
+void misbehave_memory(const struct device *d, int fd);
 /* The number for GET_QUEUE_NUM. */
 uint64_t misbehave_queue_num(const struct device *d, uint64_t truth);
 
