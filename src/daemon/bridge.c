@@ -45,6 +45,7 @@ struct bridge {
 	struct vhost *vhost;
 	struct vport *vport;
 
+	const char *ending;   /* why, when that is not the backend's doing */
 	bool forwarding;      /* workers run, carrier is on */
 	unsigned int running; /* pairs that workers forward for */
 };
@@ -146,7 +147,7 @@ static void follow_device(struct bridge *b)
 	if (!reason && !b->forwarding)
 		begin_forwarding(b);
 	else if (reason && b->forwarding)
-		end_forwarding(b, reason);
+		end_forwarding(b, b->ending ? b->ending : reason);
 	else if (reason && vp->connected)
 		log_notice(tag(b), "carrier stays off: %s", reason);
 }
@@ -244,6 +245,7 @@ static void on_link_gone(void *owner)
 {
 	struct bridge *b = owner;
 
+	b->ending = "the interface is gone";
 	log_error(tag(b), "the interface is gone (deleted, or moved to another network namespace)");
 	sd_event_exit(b->event, OPTIONS_EXIT_SYSTEM);
 }
@@ -470,6 +472,8 @@ void bridge_close(struct bridge *b)
 
 	if (!b)
 		return;
+	if (!b->ending)
+		b->ending = "vubridge is ending";
 	if (b->vport)
 		b->vport->ops->close(b->vport);
 	vhost_user_free(b->vhost);

@@ -19,7 +19,7 @@
 static int on_end(sd_event_source *source, const struct signalfd_siginfo *si,
 		  void *userdata __attribute__((unused)))
 {
-	log_notice(PROGRAM, "ending on %s", si->ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
+	log_notice(PROGRAM, "ending on SIG%s", sigabbrev_np((int)si->ssi_signo));
 	return sd_event_exit(sd_event_source_get_event(source), OPTIONS_EXIT_OK);
 }
 
@@ -38,6 +38,7 @@ static int open_cancel_fd(void)
 	sigemptyset(&end);
 	sigaddset(&end, SIGTERM);
 	sigaddset(&end, SIGINT);
+	sigaddset(&end, SIGHUP);
 	return signalfd(-1, &end, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
@@ -49,6 +50,7 @@ static int block_signals(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGUSR1);
 	sigaddset(&set, SIGPIPE);
 	return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -errno : 0;
@@ -62,6 +64,8 @@ static int open_loop(sd_event **event)
 		r = sd_event_add_signal(*event, NULL, SIGTERM, on_end, NULL);
 	if (r >= 0)
 		r = sd_event_add_signal(*event, NULL, SIGINT, on_end, NULL);
+	if (r >= 0) /* its terminal is gone */
+		r = sd_event_add_signal(*event, NULL, SIGHUP, on_end, NULL);
 	if (r >= 0)
 		r = sd_event_set_watchdog(*event, true);
 	return r < 0 ? r : 0;

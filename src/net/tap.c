@@ -229,8 +229,7 @@ static bool tap_name_valid(const char *name)
 
 	if (!name[0] || strlen(name) >= IFNAMSIZ || strpbrk(name, "/: \f\n\r\t\v\xa0"))
 		return false;
-	if (!strcmp(name, ".") || !strcmp(name, "..") || !strcmp(name, "all") ||
-	    !strcmp(name, "default"))
+	if (!strcmp(name, ".") || !strcmp(name, ".."))
 		return false;
 	return !percent || (percent[1] == 'd' && !strchr(percent + 1, '%'));
 }
@@ -463,6 +462,8 @@ int tap_open(const struct tap_config *cfg, struct kport **out, const char **why)
 	*out = NULL;
 	why = why ? why : &unused;
 	*why = "";
+	if (!strcmp(cfg->name, "all") || !strcmp(cfg->name, "default"))
+		return tap_fail(why, -EINVAL, "a name that the kernel keeps for itself; choose another");
 	if (!tap_name_valid(cfg->name))
 		return tap_fail(why, -EINVAL,
 				"not a valid interface name; use 1 to 15 bytes "

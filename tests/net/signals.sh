@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # timeout: 60
 #
-# SIGTERM and SIGINT end the daemon with status 0: rings stopped, interface removed, an
+# SIGTERM, SIGINT and SIGHUP end the daemon with status 0: rings stopped, interface removed, an
 # interface that was there before kept. SIGUSR1 logs the counters. Both ways of I/O.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/pair.sh"
@@ -30,6 +30,7 @@ done < <(sed -n '/BEGIN COUNTERS/,/END COUNTERS/s/^\.It Cm //p' "${top_srcdir:-$
 grep -q "$SOCK_A" "$TMP/va.log" || fail "the log does not name the socket"
 ended_with va TERM 0
 no_iface vnet0
+grep -q 'carrier off: vubridge is ending' "$TMP/va.log" || fail "the reason: $(cat "$TMP/va.log")"
 ended_with vb INT 0
 grep -q "disconnected $SOCK_A: the driver left" "$TMP/peer.log" || fail "the rings were not stopped in order"
 
@@ -38,6 +39,11 @@ start_vubridge waits "$NS_A" --path "$TMP/none.sock" --iface vnet1
 wait_iface "$NS_A" vnet1
 ended_with waits TERM 0
 no_iface vnet1
+start_vubridge hup "$NS_A" --path "$TMP/none.sock" --iface vnet1
+wait_iface "$NS_A" vnet1
+ended_with hup HUP 0
+no_iface vnet1
+grep -q 'ending on SIGHUP' "$TMP/hup.log" || fail "SIGHUP: $(cat "$TMP/hup.log")"
 start_peer hangs --socket "$TMP/hang.sock" --mode sink --misbehave hang-at:GET_FEATURES
 start_vubridge hung "$NS_A" --path "$TMP/hang.sock" --iface vnet1
 wait_until 5 grep -q connected "$TMP/hangs.log" || fail "no connection"
@@ -62,4 +68,4 @@ ip -n "$NS_A" link del vnet3
 status=0
 wait "${PID[robbed]}" || status=$?
 [ "$status" = 1 ] || fail "a deleted interface ended the daemon with status $status"
-[ "$(log_lines robbed 'the interface is gone')" = 1 ] || fail "the loss was not logged once"
+[ "$(log_lines robbed 'the interface is gone \(')" = 1 ] || fail "the loss was not logged once"
