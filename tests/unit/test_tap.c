@@ -262,13 +262,15 @@ static void test_bad_names(void **state)
 {
 	static const char *const names[] = {
 		"",    ".",    "..",    "a/b",    "a b",	   "a:b", "a\tb",
-		"all", "%s",   "vu%",   "%d%d",   "sixteen-bytes-ab", "default",
+		"%s",  "vu%",  "%d%d",  "sixteen-bytes-ab",
 	};
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < ARRAY_SIZE(names); i++)
 		assert_refused(names[i], 1, -EINVAL, "not a valid interface name");
+	assert_refused("all", 1, -EINVAL, "keeps for itself");
+	assert_refused("default", 1, -EINVAL, "keeps for itself");
 	assert_refused("vnet0", 0, -EINVAL, "1 to 256");
 	assert_refused("vnet0", 257, -EINVAL, "1 to 256");
 }
