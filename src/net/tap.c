@@ -463,7 +463,8 @@ int tap_open(const struct tap_config *cfg, struct kport **out, const char **why)
 	why = why ? why : &unused;
 	*why = "";
 	if (!strcmp(cfg->name, "all") || !strcmp(cfg->name, "default"))
-		return tap_fail(why, -EINVAL, "a name that the kernel keeps for itself; choose another");
+		return tap_fail(why, -EINVAL,
+				"a name that the kernel keeps for itself; choose another");
 	if (!tap_name_valid(cfg->name))
 		return tap_fail(why, -EINVAL,
 				"not a valid interface name; use 1 to 15 bytes "
