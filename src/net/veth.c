@@ -165,7 +165,8 @@ static int veth_add_filter(struct rtnl *rt, unsigned int hidden)
 		.tcm_parent = TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS),
 		.tcm_info = TC_H_MAKE(1u << 16, htons(ETH_P_ALL)),
 	};
-	struct nl_msg *msg = veth_tc_message(RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, &tcm, "bpf");
+	struct nl_msg *msg = veth_tc_message(RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, &tcm,
+					     "bpf");
 	struct nlattr *options;
 	int failed;
 
