@@ -219,6 +219,12 @@ static const struct option_type type_choice = { store_choice, allowed_choice };
 
 /* The table */
 
+static const struct option_choice choices_iface_type[] = {
+	{ "tap", OPTIONS_IFACE_TAP },
+	{ "veth", OPTIONS_IFACE_VETH },
+	{ NULL, 0 },
+};
+
 static const struct option_choice choices_io[] = {
 	{ "auto", OPTIONS_IO_AUTO },
 	{ "uring", OPTIONS_IO_URING },
@@ -245,6 +251,11 @@ static const struct option_row rows[] = {
 	  FIELD(path), .help = "socket of the vhost-user backend, @NAME if abstract" },
 	{ .name = "iface", .type = &type_iface, .metavar = "NAME", .fallback = "vnet%d",
 	  FIELD(iface), .help = "network interface; %d becomes a free number" },
+	{ .name = "iface-type", .type = &type_choice, .metavar = "KIND", .fallback = "tap",
+	  .choices = choices_iface_type,
+	  FIELD(iface_type), .help = "kind of the network interface" },
+	{ .name = "veth-peer", .type = &type_iface, .metavar = "NAME",
+	  FIELD(veth_peer), .help = "other end of a veth, which vubridge uses" },
 	{ .name = "mac", .type = &type_mac, .metavar = "MAC",
 	  FIELD(mac), .help = "hardware address of the interface" },
 	{ .name = "mtu", .type = &type_number, .metavar = "N", .min = 68, .max = 65521,
@@ -478,6 +489,20 @@ static int check_mandatory(struct parse *p)
 	return 0;
 }
 
+/* Options that do not go together. */
+static int check_together(struct parse *p)
+{
+	const struct options *o = p->out;
+
+	if (o->veth_peer && o->iface_type != OPTIONS_IFACE_VETH)
+		return options_refuse(p->error, p->size, "veth-peer", o->veth_peer,
+				      "needs --iface-type veth");
+	if (o->io == OPTIONS_IO_URING && o->iface_type == OPTIONS_IFACE_VETH)
+		return options_refuse(p->error, p->size, "io", "uring",
+				      "cannot be used with --iface-type veth, use --io plain");
+	return 0;
+}
+
 int options_parse(int argc, char **argv, FILE *text, struct options *out, char *error, size_t size)
 {
 	struct parse p = { .out = out, .text = text, .error = error, .size = size };
@@ -489,5 +514,7 @@ int options_parse(int argc, char **argv, FILE *text, struct options *out, char *
 		if (rows[i].fallback && !set_value(out, &rows[i], rows[i].fallback))
 			return refuse_value(&p, &rows[i], rows[i].fallback);
 	r = parse_all(&p, argc, argv);
-	return r ? r : check_mandatory(&p);
+	if (!r)
+		r = check_mandatory(&p);
+	return r ? r : check_together(&p);
 }

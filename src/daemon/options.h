@@ -23,6 +23,11 @@ enum options_exit {
 	OPTIONS_EXIT_USAGE = 2,
 };
 
+enum options_iface_type {
+	OPTIONS_IFACE_TAP,
+	OPTIONS_IFACE_VETH,
+};
+
 enum options_io {
 	OPTIONS_IO_AUTO,
 	OPTIONS_IO_URING,
@@ -43,6 +48,8 @@ struct options_mac {
 struct options {
 	const char *path;
 	const char *iface;
+	int iface_type;        /* enum options_iface_type */
+	const char *veth_peer; /* NULL: not given */
 	struct options_mac mac;
 	unsigned int mtu; /* 0: not given */
 	unsigned int queue_size;
