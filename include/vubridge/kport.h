@@ -52,7 +52,13 @@ struct kport_ops {
 struct kport {
 	const struct kport_ops *ops;
 	char name[IFNAMSIZ];
-	unsigned int ifindex;
+	unsigned int ifindex; /* 0: in another network namespace since before open */
+	/*
+	 * Of a pair of interfaces the end that is the port's own, or 0. It stays in this
+	 * network namespace, where the other end (above, the user's) may be moved away from;
+	 * it goes when that is deleted, and while it is IFF_UP the other may have carrier.
+	 */
+	unsigned int hidden_ifindex;
 	uint8_t mac[ETH_ALEN];
 	uint8_t hdr_len;  /* bytes of virtio-net header before each frame on the fds */
 	bool vectored;    /* frames pass by plain readv and writev (so io_uring may do it too) */

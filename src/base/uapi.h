@@ -6,9 +6,19 @@
 #ifndef BASE_UAPI_H
 #define BASE_UAPI_H
 
+#include <linux/if_link.h>
+#include <linux/if_packet.h>
 #include <linux/if_tun.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
+
+/* linux/if_link.h: enumerators, so nothing can tell whether the headers have them */
+#define IFLA_GSO_IPV4_MAX_SIZE 63 /* 6.3 */
+
+/* linux/if_packet.h */
+#ifndef PACKET_VNET_HDR_SZ
+#define PACKET_VNET_HDR_SZ 24 /* 6.4 */
+#endif
 
 /* linux/if_tun.h */
 #ifndef IFF_NO_CARRIER

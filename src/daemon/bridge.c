@@ -17,6 +17,7 @@
 #include "daemon/mirror.h"
 #include "engine/worker.h"
 #include "net/linkmon.h"
+#include "net/packet.h"
 #include "net/rtnl.h"
 #include "net/tap.h"
 #include "port/frontend.h"
@@ -36,6 +37,10 @@ struct bridge {
 	struct rtnl *rtnl;
 	struct linkmon *linkmon;
 	sd_event_source *linkmon_source;
+	/* of a veth, the end that is ours: its life, and whether it is up, is the port's */
+	struct linkmon *hidden_linkmon;
+	struct linkmon_state hidden;
+	sd_event_source *hidden_source;
 	struct mirror mirror;
 
 	struct worker **workers;          /* [nworkers] */
@@ -241,7 +246,14 @@ static void on_link_changed(void *owner, const struct linkmon_state *state)
 	mirror_link(&b->mirror, state);
 }
 
-static void on_link_gone(void *owner)
+static void on_hidden_changed(void *owner, const struct linkmon_state *state)
+{
+	struct bridge *b = owner;
+
+	b->hidden = *state;
+}
+
+static void on_port_gone(void *owner)
 {
 	struct bridge *b = owner;
 
@@ -250,27 +262,62 @@ static void on_link_gone(void *owner)
 	sd_event_exit(b->event, OPTIONS_EXIT_SYSTEM);
 }
 
+/* Is the hidden end of the interface that has gone from here still there? */
+static bool hidden_remains(const struct bridge *b)
+{
+	struct rtnl_info info;
+	struct rtnl *rt;
+	bool remains;
+
+	if (rtnl_open(&rt))
+		return false;
+	remains = !rtnl_get(rt, b->kport->hidden_ifindex, &info);
+	rtnl_close(rt);
+	return remains;
+}
+
+/* The user's end of a veth may go where it likes; both are deleted together. */
+static void on_link_gone(void *owner)
+{
+	struct bridge *b = owner;
+
+	if (!b->kport->hidden_ifindex)
+		on_port_gone(owner);
+	else if (hidden_remains(b))
+		log_notice(tag(b), "the interface was moved to another network namespace");
+}
+
 static const struct linkmon_events link_events = {
 	.changed = on_link_changed,
 	.gone = on_link_gone,
 };
 
+static const struct linkmon_events hidden_events = {
+	.changed = on_hidden_changed,
+	.gone = on_port_gone,
+};
+
+/* What set_carrier was last asked for, by anyone; a veth's own carrier is its user's too. */
+static bool carrier_asked(const struct bridge *b)
+{
+	return b->kport->hidden_ifindex ? b->hidden.flags & IFF_UP : b->mirror.link.carrier;
+}
+
 /*
  * Anyone with the right may set the carrier (ip link set … carrier): it is put back.
  * News may be older than our own last change, so the same value is set again then.
  */
-static int on_linkmon(sd_event_source *source __attribute__((unused)),
-		      int fd __attribute__((unused)), uint32_t revents __attribute__((unused)),
-		      void *userdata)
+static int on_linkmon(sd_event_source *source, int fd __attribute__((unused)),
+		      uint32_t revents __attribute__((unused)), void *userdata)
 {
 	struct bridge *b = userdata;
-	int r = linkmon_dispatch(b->linkmon);
+	int r = linkmon_dispatch(source == b->hidden_source ? b->hidden_linkmon : b->linkmon);
 
 	if (r) {
 		log_error(tag(b), "cannot watch the interface: %s", strerror(-r));
 		return sd_event_exit(b->event, OPTIONS_EXIT_SYSTEM);
 	}
-	if (b->mirror.link.carrier != b->forwarding) {
+	if (carrier_asked(b) != b->forwarding) {
 		log_debug(tag(b), "the carrier was not as it should be, setting it again");
 		set_carrier(b, b->forwarding);
 	}
@@ -281,9 +328,12 @@ static int on_linkmon(sd_event_source *source __attribute__((unused)),
 
 static int open_kport(struct bridge *b, char *error, size_t size)
 {
-	const struct tap_config config = { .name = b->options->iface, .pairs = b->pairs };
+	const struct options *o = b->options;
+	const struct tap_config tap = { .name = o->iface, .pairs = b->pairs };
+	const struct packet_config veth = { .name = o->iface, .peer = o->veth_peer };
 	const char *why = "";
-	int r = tap_open(&config, &b->kport, &why);
+	int r = o->iface_type == OPTIONS_IFACE_VETH ? packet_open(&veth, &b->kport, &why) :
+						      tap_open(&tap, &b->kport, &why);
 
 	if (r && why[0] && r != -EINVAL) /* of which the phrase says all */
 		options_refuse(error, size, "iface", b->options->iface, "%s (%s)", why,
@@ -307,15 +357,23 @@ static int configure(struct bridge *b, char *error, size_t size)
 	return mirror_begin(&b->mirror, error, size);
 }
 
+static int watch_link(struct bridge *b, unsigned int ifindex, const struct linkmon_events *events,
+		      struct linkmon **lm, sd_event_source **source)
+{
+	int r = ifindex ? linkmon_open(lm, ifindex, events, b) : 0;
+
+	if (r || !ifindex)
+		return r;
+	r = sd_event_add_io(b->event, source, linkmon_fd(*lm), EPOLLIN, on_linkmon, b);
+	return r < 0 ? r : 0;
+}
+
 static int open_linkmon(struct bridge *b)
 {
-	int r = linkmon_open(&b->linkmon, b->kport->ifindex, &link_events, b);
+	int r = watch_link(b, b->kport->ifindex, &link_events, &b->linkmon, &b->linkmon_source);
 
-	if (r)
-		return r;
-	r = sd_event_add_io(b->event, &b->linkmon_source, linkmon_fd(b->linkmon), EPOLLIN,
-			    on_linkmon, b);
-	return r < 0 ? r : 0;
+	return r ? r : watch_link(b, b->kport->hidden_ifindex, &hidden_events, &b->hidden_linkmon,
+				  &b->hidden_source);
 }
 
 static int open_worker(struct bridge *b, unsigned int i, int *io_error)
@@ -359,7 +417,7 @@ static int open_workers(struct bridge *b, char *error, size_t size)
 			 b->options->cpus.cpu[(i - 1) % b->options->cpus.n]);
 	else if (r)
 		snprintf(error, size, "cannot start a worker: %s", strerror(-r));
-	else if (io_error)
+	else if (io_error && b->kport->vectored)
 		log_notice(tag(b), "io_uring is refused here (%s): using readv and writev",
 			   strerror(-io_error));
 	return r;
@@ -486,6 +544,8 @@ void bridge_close(struct bridge *b)
 	}
 	free(b->worker_sources);
 	free(b->workers);
+	sd_event_source_disable_unref(b->hidden_source);
+	linkmon_close(b->hidden_linkmon);
 	sd_event_source_disable_unref(b->linkmon_source);
 	linkmon_close(b->linkmon);
 	rtnl_close(b->rtnl);

@@ -45,7 +45,12 @@ int mirror_begin(struct mirror *m, char *error, size_t size)
 	const struct options *o = m->options;
 	struct rtnl_info info;
 	uint8_t mac[ETH_ALEN];
-	int r = rtnl_get(m->rtnl, m->kport->ifindex, &info);
+	int r;
+
+	/* in another namespace since before we were started: it has what it has */
+	if (!m->kport->ifindex)
+		return 0;
+	r = rtnl_get(m->rtnl, m->kport->ifindex, &info);
 
 	if (r) {
 		snprintf(error, size, "cannot look the interface up: %s", strerror(-r));

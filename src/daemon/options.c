@@ -37,6 +37,12 @@ static void print_version(FILE *text);
 
 /* The table */
 
+static const struct option_choice choices_iface_type[] = {
+	{ "tap", OPTIONS_IFACE_TAP },
+	{ "veth", OPTIONS_IFACE_VETH },
+	{ NULL, 0 },
+};
+
 static const struct option_choice choices_io[] = {
 	{ "auto", OPTIONS_IO_AUTO },
 	{ "uring", OPTIONS_IO_URING },
@@ -64,6 +70,11 @@ static const struct option_row rows[] = {
 	  FIELD(path), .help = "socket of the vhost-user backend, @NAME if abstract" },
 	{ .name = "iface", .type = &option_iface, .metavar = "NAME", .fallback = "vnet%d",
 	  .devarg = true, FIELD(iface), .help = "network interface; %d becomes a free number" },
+	{ .name = "iface-type", .type = &option_choice, .metavar = "KIND", .fallback = "tap",
+	  .choices = choices_iface_type,
+	  FIELD(iface_type), .help = "kind of the network interface" },
+	{ .name = "veth-peer", .type = &option_iface, .metavar = "NAME",
+	  FIELD(veth_peer), .help = "other end of a veth, which vubridge uses" },
 	{ .name = "mac", .type = &option_mac, .metavar = "MAC",
 	  .devarg = true, FIELD(mac), .help = "hardware address of device and interface" },
 	{ .name = "mtu", .type = &option_number, .metavar = "N", .min = 68, .max = 65521,
@@ -402,6 +413,26 @@ static bool given(const struct parse *p, const char *name)
 	return false;
 }
 
+static int check_veth(struct parse *p)
+{
+	const struct options *o = p->out;
+	char number[16];
+
+	if (o->veth_peer && o->iface_type != OPTIONS_IFACE_VETH)
+		return options_refuse(p->error, p->size, "veth-peer", o->veth_peer,
+				      "needs --iface-type veth");
+	if (o->iface_type != OPTIONS_IFACE_VETH)
+		return 0;
+	snprintf(number, sizeof(number), "%u", o->queues);
+	if (o->queues > 1)
+		return options_refuse(p->error, p->size, "queues", number,
+				      "must be 1 with --iface-type veth");
+	if (o->io == OPTIONS_IO_URING)
+		return options_refuse(p->error, p->size, "io", "uring",
+				      "cannot be used with --iface-type veth, use --io plain");
+	return 0;
+}
+
 /* What each option allows alone may not go together. */
 static int check_together(struct parse *p)
 {
@@ -421,7 +452,7 @@ static int check_together(struct parse *p)
 		return options_refuse(p->error, p->size, "socket-mode", NULL, "needs --server");
 	if (!o->server && o->socket_group.given)
 		return options_refuse(p->error, p->size, "socket-group", NULL, "needs --server");
-	return 0;
+	return check_veth(p);
 }
 
 int options_parse(int argc, char **argv, FILE *text, struct options *out, char *error, size_t size)

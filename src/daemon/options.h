@@ -24,6 +24,11 @@ enum options_exit {
 	OPTIONS_EXIT_USAGE = 2,
 };
 
+enum options_iface_type {
+	OPTIONS_IFACE_TAP,
+	OPTIONS_IFACE_VETH,
+};
+
 enum options_io {
 	OPTIONS_IO_AUTO,
 	OPTIONS_IO_URING,
@@ -39,6 +44,8 @@ enum options_poll {
 struct options {
 	const char *path;
 	const char *iface;
+	int iface_type;        /* enum options_iface_type */
+	const char *veth_peer; /* NULL: not given */
 	struct options_mac mac;
 	unsigned int mtu; /* 0: not given */
 	unsigned int speed; /* Mbit/s, 0: not given */

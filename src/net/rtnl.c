@@ -115,6 +115,14 @@ static void rtnl_parse_link(struct nlattr *const *tb, struct rtnl_info *info)
 		info->mtu = nla_get_u32(tb[IFLA_MTU]);
 	if (tb[IFLA_TXQLEN])
 		info->txqlen = nla_get_u32(tb[IFLA_TXQLEN]);
+	if (tb[IFLA_LINK])
+		info->link = nla_get_u32(tb[IFLA_LINK]);
+	info->link_netnsid = tb[IFLA_LINK_NETNSID] ? nla_get_s32(tb[IFLA_LINK_NETNSID]) :
+						     RTNL_NETNS_HERE;
+	if (tb[IFLA_MASTER])
+		info->master = nla_get_u32(tb[IFLA_MASTER]);
+	if (tb[IFLA_IFALIAS])
+		nla_strlcpy(info->alias, tb[IFLA_IFALIAS], sizeof(info->alias));
 	if (tb[IFLA_ADDRESS])
 		nla_memcpy(info->mac, tb[IFLA_ADDRESS], sizeof(info->mac));
 	if (tb[IFLA_STATS64]) {
@@ -204,7 +212,13 @@ static int rtnl_exchange(struct rtnl *rt, struct nl_msg *msg, struct rtnl_info *
 	return err < 0 ? -rtnl_errno(err) : 0;
 }
 
-static int rtnl_lookup(struct rtnl *rt, unsigned int ifindex, const char *name,
+int rtnl_request(struct rtnl *rt, struct nl_msg *msg)
+{
+	nlmsg_hdr(msg)->nlmsg_flags |= NLM_F_ACK;
+	return rtnl_exchange(rt, msg, NULL);
+}
+
+static int rtnl_lookup(struct rtnl *rt, int netnsid, unsigned int ifindex, const char *name,
 		       struct rtnl_info *info)
 {
 	struct nl_msg *msg;
@@ -212,6 +226,10 @@ static int rtnl_lookup(struct rtnl *rt, unsigned int ifindex, const char *name,
 
 	if (err)
 		return -rtnl_errno(err);
+	if (netnsid != RTNL_NETNS_HERE && nla_put_s32(msg, IFLA_TARGET_NETNSID, netnsid)) {
+		nlmsg_free(msg);
+		return -ENOMEM;
+	}
 	err = rtnl_exchange(rt, msg, info);
 	if (err)
 		return err;
@@ -220,7 +238,12 @@ static int rtnl_lookup(struct rtnl *rt, unsigned int ifindex, const char *name,
 
 int rtnl_get(struct rtnl *rt, unsigned int ifindex, struct rtnl_info *info)
 {
-	return ifindex ? rtnl_lookup(rt, ifindex, NULL, info) : -ENODEV;
+	return rtnl_get_in(rt, RTNL_NETNS_HERE, ifindex, info);
+}
+
+int rtnl_get_in(struct rtnl *rt, int netnsid, unsigned int ifindex, struct rtnl_info *info)
+{
+	return ifindex ? rtnl_lookup(rt, netnsid, ifindex, NULL, info) : -ENODEV;
 }
 
 int rtnl_get_by_name(struct rtnl *rt, const char *name, struct rtnl_info *info)
@@ -228,7 +251,7 @@ int rtnl_get_by_name(struct rtnl *rt, const char *name, struct rtnl_info *info)
 	/* the kernel answers -ERANGE or -EINVAL for a name that no interface can have */
 	if (!name[0] || strlen(name) >= IFNAMSIZ)
 		return -ENODEV;
-	return rtnl_lookup(rt, 0, name, info);
+	return rtnl_lookup(rt, RTNL_NETNS_HERE, 0, name, info);
 }
 
 /* Asks for the @changes of interface @ifindex and frees them. */
@@ -295,6 +318,16 @@ int rtnl_set_txqlen(struct rtnl *rt, unsigned int ifindex, unsigned int packets)
 	return rtnl_change(rt, ifindex, changes);
 }
 
+int rtnl_set_name(struct rtnl *rt, unsigned int ifindex, const char *name)
+{
+	struct rtnl_link *changes = rtnl_link_alloc();
+
+	if (!changes)
+		return -ENOMEM;
+	rtnl_link_set_name(changes, name);
+	return rtnl_change(rt, ifindex, changes);
+}
+
 int rtnl_delete(struct rtnl *rt, unsigned int ifindex)
 {
 	struct rtnl_link *link = rtnl_link_alloc();
@@ -306,8 +339,5 @@ int rtnl_delete(struct rtnl *rt, unsigned int ifindex)
 	rtnl_link_set_ifindex(link, (int)ifindex);
 	err = rtnl_link_build_delete_request(link, &msg);
 	rtnl_link_put(link);
-	if (err)
-		return -rtnl_errno(err);
-	nlmsg_hdr(msg)->nlmsg_flags |= NLM_F_ACK;
-	return rtnl_exchange(rt, msg, NULL);
+	return err ? -rtnl_errno(err) : rtnl_request(rt, msg);
 }

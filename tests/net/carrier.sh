@@ -65,14 +65,21 @@ log "$events events, $flips changes of LOWER_UP"
 [ "$flips" = $((2 * rounds)) ] || fail "$flips changes of LOWER_UP were told, $((2 * rounds)) there were"
 [ "$(identity)" = "$before" ] || fail "the interface changed: $before -> $(identity)"
 
-# Anyone may set the carrier; it is put back.
+# Anyone may set the carrier; it is put back. A veth has one while its hidden end is up.
+carrier_set() {
+  case ${IFACE_TYPE:-tap}$1 in
+  tap*) ip -n "$NS_A" link set vnet0 carrier "$1" ;;
+  vethon) ip -n "$NS_A" link set vnet0-vub up ;;
+  vethoff) ip -n "$NS_A" link set vnet0-vub down ;;
+  esac
+}
 cross_start
 pair_wait up
-ip -n "$NS_A" link set vnet0 carrier off
+carrier_set off
 wait_carrier "$NS_A" vnet0 up 2
 stop "${PID[peer]}" KILL
 wait_carrier "$NS_A" vnet0 down
-ip -n "$NS_A" link set vnet0 carrier on
+carrier_set on
 wait_carrier "$NS_A" vnet0 down 2
 
 # A backend whose configuration says that the link is down

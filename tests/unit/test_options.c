@@ -24,6 +24,8 @@ static void test_defaults(void **state)
 	assert_taken(&run, "--path", "/tmp/sock");
 	assert_string_equal(run.o.path, "/tmp/sock");
 	assert_string_equal(run.o.iface, "vnet%d");
+	assert_int_equal(run.o.iface_type, OPTIONS_IFACE_TAP);
+	assert_null(run.o.veth_peer);
 	assert_false(run.o.mac.given);
 	assert_int_equal(run.o.mtu, 0);
 	assert_int_equal(run.o.queue_size, 256);
@@ -83,6 +85,29 @@ static void test_choices(void **state)
 	assert_refused("--poll 'never': must be one of adaptive, busy", "--poll", "never");
 	assert_refused("--log-level '7': must be one of error, warning, notice, info, debug",
 		       "--log-level=7");
+}
+
+static void test_iface_types(void **state)
+{
+	struct run run;
+
+	(void)state;
+	assert_taken(&run, "--path=s", "--iface-type=tap", "--io=uring");
+	assert_int_equal(run.o.iface_type, OPTIONS_IFACE_TAP);
+	assert_taken(&run, "--path=s", "--iface-type=veth");
+	assert_int_equal(run.o.iface_type, OPTIONS_IFACE_VETH);
+	assert_null(run.o.veth_peer);
+	assert_taken(&run, "--path=s", "--veth-peer", "hid%d", "--iface-type", "veth");
+	assert_string_equal(run.o.veth_peer, "hid%d");
+	assert_refused("--iface-type 'tun': must be one of tap, veth", "--iface-type=tun");
+	assert_refused("--veth-peer 'a/b': must be 1 to 15 bytes, not . or .., no / : or space, "
+		       "% in one %d", "--veth-peer", "a/b");
+	assert_refused("--veth-peer 'hid0': needs --iface-type veth", "--path=s",
+		       "--veth-peer=hid0");
+	assert_refused("--veth-peer 'hid0': needs --iface-type veth", "--path=s",
+		       "--veth-peer=hid0", "--iface-type=tap");
+	assert_refused("--io 'uring': cannot be used with --iface-type veth, use --io plain",
+		       "--path=s", "--io=uring", "--iface-type=veth");
 }
 
 static void test_numbers(void **state)
@@ -381,6 +406,7 @@ int main(void)
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_all_given),
 		cmocka_unit_test(test_choices),
+		cmocka_unit_test(test_iface_types),
 		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_queue_size),
 		cmocka_unit_test(test_iface),

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Features have numbers, which differ from kernel to kernel, and names, which do not:
+ * the kernel is asked for the names first.
+ */
+#include "net/ethfeat.h"
+
+#include "base/util.h"
+
+#include <linux/ethtool.h>
+#include <linux/if.h>
+#include <linux/sockios.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+static int ethfeat_ioctl(int fd, const char *ifname, void *command)
+{
+	struct ifreq ifr = { .ifr_data = command };
+
+	if (strlen(ifname) >= sizeof(ifr.ifr_name))
+		return -ENODEV;
+	memcpy(ifr.ifr_name, ifname, strlen(ifname));
+	return ioctl(fd, SIOCETHTOOL, &ifr) < 0 ? -errno : 0;
+}
+
+static int ethfeat_count(int fd, const char *ifname, uint32_t *count)
+{
+	struct {
+		struct ethtool_sset_info info;
+		uint32_t count;
+	} q = { .info = { .cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1ull << ETH_SS_FEATURES } };
+	int err = ethfeat_ioctl(fd, ifname, &q);
+
+	*count = q.count;
+	return err ? err : q.info.sset_mask ? 0 : -EOPNOTSUPP;
+}
+
+/* The names of all features, in order of their numbers; to be freed. */
+static int ethfeat_names(int fd, const char *ifname, struct ethtool_gstrings **out)
+{
+	struct ethtool_gstrings *names;
+	uint32_t count = 0;
+	int err = ethfeat_count(fd, ifname, &count);
+
+	if (err)
+		return err;
+	names = calloc(1, sizeof(*names) + (size_t)count * ETH_GSTRING_LEN);
+	if (!names)
+		return -ENOMEM;
+	names->cmd = ETHTOOL_GSTRINGS;
+	names->string_set = ETH_SS_FEATURES;
+	names->len = count;
+	err = ethfeat_ioctl(fd, ifname, names);
+	if (err) {
+		free(names);
+		return err;
+	}
+	*out = names;
+	return 0;
+}
+
+static bool ethfeat_find(const struct ethtool_gstrings *names, const char *name, uint32_t *number)
+{
+	uint32_t i;
+
+	for (i = 0; i < names->len; i++) {
+		*number = i;
+		if (!strncmp((const char *)names->data + (size_t)i * ETH_GSTRING_LEN, name,
+			     ETH_GSTRING_LEN))
+			return true;
+	}
+	return false;
+}
+
+static int ethfeat_apply(int fd, const char *ifname, const struct ethtool_gstrings *names,
+			 const struct ethfeat *wanted, size_t n)
+{
+	size_t blocks = (names->len + 31) / 32, i;
+	struct ethtool_sfeatures *set = calloc(1, sizeof(*set) + blocks * sizeof(set->features[0]));
+	uint32_t number;
+	int err;
+
+	if (!set)
+		return -ENOMEM;
+	set->cmd = ETHTOOL_SFEATURES;
+	set->size = (uint32_t)blocks;
+	for (i = 0; i < n; i++) {
+		if (!ethfeat_find(names, wanted[i].name, &number))
+			continue;
+		set->features[number / 32].valid |= 1u << number % 32;
+		if (wanted[i].on)
+			set->features[number / 32].requested |= 1u << number % 32;
+	}
+	err = ethfeat_ioctl(fd, ifname, set);
+	free(set);
+	return err;
+}
+
+int ethfeat_set(const char *ifname, const struct ethfeat *wanted, size_t n)
+{
+	struct ethtool_gstrings *names = NULL;
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	err = ethfeat_names(fd, ifname, &names);
+	if (!err)
+		err = ethfeat_apply(fd, ifname, names, wanted, n);
+	free(names);
+	close_fd(&fd);
+	return err;
+}

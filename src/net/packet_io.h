@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The frames of a packet socket with virtio-net headers: packet.c's other half. */
+#ifndef NET_PACKET_IO_H
+#define NET_PACKET_IO_H
+
+#include <vubridge/kport.h>
+
+#include "net/veth.h"
+
+struct packet {
+	struct kport kport;
+	struct rtnl *rtnl;
+	int fd;
+	int lock_fd;
+	bool created;               /* by this program: to be removed */
+	struct veth_before before; /* the hidden end, if it was not */
+	/* VIRTIO_NET_F_ bits (HOST side) of which frames may make use: those the peer took, and
+	 * those that the user's end was last told of in this namespace */
+	uint64_t taken, told;
+	uint64_t overflows; /* the kernel's count, which begins anew when it is read */
+	uint64_t unfit;     /* frames of the kernel that cannot be passed on; by the worker */
+};
+
+int packet_io_send(struct kport *kp, unsigned int pair, struct frame *frames, unsigned int n);
+int packet_io_receive(struct kport *kp, unsigned int pair, struct frame *frames, unsigned int n);
+
+#endif
