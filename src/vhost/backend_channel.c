@@ -48,6 +48,11 @@ static int reply(struct vhost *v, uint32_t request, const struct fdmsg_wait *wai
 	};
 	int r = fdmsg_send(v->backend_fd, iov, ARRAY_SIZE(iov), NULL, 0, wait);
 
+	/* who asks and leaves has still told the news */
+	if (r == -ECONNRESET) {
+		close_fd(&v->backend_fd);
+		return 0;
+	}
 	return r < 0 ? fail(v, r, "cannot answer") : 0;
 }
 
@@ -74,6 +79,9 @@ int backend_channel_hear(struct vhost *v, bool reply_ack, enum vhost_news *news)
 	why = check(&hdr, reply_ack);
 	if (why)
 		return fail(v, -EPROTO, why);
-	*news = VHOST_NEWS_CONFIG;
-	return hdr.flags & VHOST_USER_NEED_REPLY_MASK ? reply(v, hdr.request, &wait) : 0;
+	if (hdr.flags & VHOST_USER_NEED_REPLY_MASK)
+		r = reply(v, hdr.request, &wait);
+	if (r >= 0)
+		*news = VHOST_NEWS_CONFIG;
+	return r;
 }

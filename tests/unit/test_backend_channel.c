@@ -59,6 +59,28 @@ static void test_config_change(void **state)
 	scripted_peer_stop(p);
 }
 
+/* Who asks for an answer and leaves has told the news all the same. */
+static void test_answer_not_awaited(void **state)
+{
+	const struct vhost_user_header hdr = {
+		.request = NEWS,
+		.flags = VHOST_USER_VERSION | VHOST_USER_NEED_REPLY_MASK,
+	};
+	const struct iovec iov = {(void *)&hdr, sizeof(hdr)};
+	const struct fdmsg_wait wait = fdmsg_wait_ms(LONG_MS, -1);
+	struct peer *p = *state;
+	enum vhost_news news;
+
+	scripted_peer_start(p);
+	assert_int_equal(p->v->ops->open(p->v), 0);
+	assert_int_equal(fdmsg_send(p->channel, &iov, 1, NULL, 0, &wait), 0);
+	close_fd(&p->channel);
+	assert_int_equal(p->v->ops->hear(p->v, &news), 0);
+	assert_int_equal(news, VHOST_NEWS_CONFIG);
+	assert_int_equal(p->v->backend_fd, -1);
+	scripted_peer_stop(p);
+}
+
 static void test_channel_closed(void **state)
 {
 	struct peer *p = *state;
@@ -137,6 +159,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_config_change),
+		TEST(test_answer_not_awaited),
 		TEST(test_channel_closed),
 		TEST(test_channel_needs_config),
 		TEST(test_wrong_news),

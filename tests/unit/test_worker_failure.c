@@ -46,6 +46,9 @@ static void assert_failure(struct worker_rig *b, const struct vq *vq, int fd_err
 	assert_no_failure(b);
 }
 
+/* The frame that leads to a broken transmit ring. */
+#define LAST 1000
+
 /*
  * The peer writes an index that it cannot have, and sees to it that it is read: the
  * transmit ring is looked at when there is something to send.
@@ -57,7 +60,7 @@ static void break_ring(struct worker_rig *b, unsigned int i, unsigned int direct
 
 	store_release16(&used->idx, htole16(0x4000));
 	if (direction)
-		assert_true(fake_kport_put(&b->ports[i], 1000, false));
+		assert_true(fake_kport_put(&b->ports[i], LAST, false));
 	else
 		assert_int_equal(write(b->rings[i].call_fd[0], &one, sizeof(one)), sizeof(one));
 }
@@ -79,8 +82,6 @@ static void one_ring_broken(struct worker_rig *b, unsigned int direction)
 	worker_rig_stop(b, 0);
 	/* it is as broken when it comes back */
 	worker_rig_start(b, 0);
-	if (direction)
-		assert_true(fake_kport_put(&b->ports[0], 1002, false));
 	assert_failure(b, vq, 0);
 	worker_rig_stop(b, 0);
 	assert_no_failure(b);
@@ -131,7 +132,7 @@ static void broken_amid_traffic(void **state)
 		for (i = 0; (number = fake_kport_get(&b->ports[0], 0, NULL)) != -1; i++)
 			assert_int_equal(number, i);
 		for (i = 0; (number = ring_pair_get(&b->rings[0])) != -1; i++)
-			assert_int_equal(number, i);
+			assert_true(number == i || (direction && number == LAST));
 	}
 }
 
@@ -152,9 +153,9 @@ static void two_failures(void **state)
 	while (!(second = worker_take_failure(b->w).vq))
 		await_failure(b);
 	assert_true(first != second);
-	assert_no_failure(b);
 	worker_rig_stop(b, 0);
 	worker_rig_stop(b, 1);
+	assert_no_failure(b); /* not before: the second can be taken before its event is there */
 	worker_rig_start(b, 0); /* broken from the start */
 	await_failure(b);
 	worker_rig_stop(b, 0);
