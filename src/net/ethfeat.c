@@ -27,14 +27,19 @@ static int ethfeat_ioctl(int fd, const char *ifname, void *command)
 
 static int ethfeat_count(int fd, const char *ifname, uint32_t *count)
 {
-	struct {
-		struct ethtool_sset_info info;
-		uint32_t count;
-	} q = { .info = { .cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1ull << ETH_SS_FEATURES } };
-	int err = ethfeat_ioctl(fd, ifname, &q);
+	struct ethtool_sset_info *info = calloc(1, sizeof(*info) + sizeof(info->data[0]));
+	int err;
 
-	*count = q.count;
-	return err ? err : q.info.sset_mask ? 0 : -EOPNOTSUPP;
+	if (!info)
+		return -ENOMEM;
+	info->cmd = ETHTOOL_GSSET_INFO;
+	info->sset_mask = 1ull << ETH_SS_FEATURES;
+	err = ethfeat_ioctl(fd, ifname, info);
+	if (!err && !info->sset_mask)
+		err = -EOPNOTSUPP;
+	*count = info->data[0];
+	free(info);
+	return err;
 }
 
 /* The names of all features, in order of their numbers; to be freed. */
