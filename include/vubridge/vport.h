@@ -20,7 +20,7 @@ struct vport;
 enum vport_change {
 	VPORT_LINK = 1,     /* net_status, VIRTIO_NET_S_LINK_UP */
 	VPORT_MTU = 2,      /* mtu */
-	VPORT_MAC = 4,      /* mac */
+	VPORT_MAC = 4,      /* peer_mac */
 	VPORT_ANNOUNCE = 8, /* the device asks to be announced (VIRTIO_NET_S_ANNOUNCE) */
 };
 
@@ -64,6 +64,11 @@ struct vport_ops {
 	int (*set_mtu)(struct vport *vp, unsigned int mtu);
 	/* Has the peer tell the network where mac is; -EOPNOTSUPP: it does not do that. */
 	int (*announce)(struct vport *vp);
+	/*
+	 * What control, set_mtu and announce need an answer for takes as long as the peer
+	 * does, up to vhost->timeout_ms. An error other than -EREMOTEIO (a refusal) and
+	 * -EOPNOTSUPP ends the connection: down follows from the loop.
+	 */
 	void (*close)(struct vport *vp); /* NULL-safe, stops first */
 };
 
@@ -84,8 +89,9 @@ struct vport {
 	unsigned int active_pairs; /* the first of them, whose rings are enabled */
 	uint8_t ring_hdr_len; /* bytes of virtio-net header in the rings: 10 or 12 */
 	/* of the configuration space, as far as the peer serves it */
-	bool has_mac; /* the peer gave one */
-	uint8_t mac[ETH_ALEN]; /* the device's */
+	bool has_mac; /* the peer gave one: */
+	uint8_t peer_mac[ETH_ALEN];
+	uint8_t mac[ETH_ALEN]; /* the device's, as its driver set it */
 	uint16_t mtu; /* the largest that the peer allows, 0: it did not say */
 
 	uint64_t connects;  /* times up was called */

@@ -103,8 +103,11 @@ static void run_pairs(struct bridge *b, unsigned int n)
 			     vqs[2 * b->running + 1]);
 }
 
-/* Has the network learn where our address is: by the backend, or else by a frame of ours. */
-static void announce(struct bridge *b)
+/*
+ * Has the network learn where our address is: by the backend, or else by a frame of ours.
+ * 0, or -errno when the connection is of no use any more.
+ */
+static int announce(struct bridge *b)
 {
 	uint8_t packet[ANNOUNCE_LEN];
 	int r = b->vport->ops->announce(b->vport);
@@ -112,21 +115,32 @@ static void announce(struct bridge *b)
 	if (r == -EOPNOTSUPP) {
 		announce_packet(packet, b->kport->mac);
 		r = worker_send(worker_of(b, 0), 0, packet, sizeof(packet));
+		if (r)
+			log_warning(tag(b), "cannot announce the address: %s", strerror(-r));
+		r = 0;
 	}
-	if (r)
-		log_warning(tag(b), "cannot announce the address: %s", strerror(-r));
+	if (r && r != -EREMOTEIO)
+		return r;
 	b->vport->ops->control(b->vport, VIRTIO_NET_CTRL_ANNOUNCE, VIRTIO_NET_CTRL_ANNOUNCE_ACK,
 			       NULL, 0);
+	return 0;
 }
 
-/* Frames first have somewhere to go, then the kernel is told. */
-static void begin_forwarding(struct bridge *b)
+/* Frames first have somewhere to go, then network and kernel are told. */
+static int begin_forwarding(struct bridge *b)
 {
+	int r;
+
 	run_pairs(b, b->vport->active_pairs);
+	r = announce(b);
+	if (r) {
+		run_pairs(b, 0);
+		return r;
+	}
 	b->forwarding = true;
 	set_carrier(b, true);
 	log_notice(tag(b), "carrier on");
-	announce(b);
+	return 0;
 }
 
 static void end_forwarding(struct bridge *b, const char *reason)
@@ -137,8 +151,9 @@ static void end_forwarding(struct bridge *b, const char *reason)
 	log_notice(tag(b), "carrier off: %s", reason);
 }
 
-/* Makes forwarding and carrier what the device's state asks for. */
-static void follow_device(struct bridge *b)
+/* Makes forwarding and carrier what the device's state asks for. 0, or -errno when the
+ * connection turned out to be of no use. */
+static int follow_device(struct bridge *b)
 {
 	const struct vport *vp = b->vport;
 	const struct carrier_inputs in = {
@@ -150,11 +165,12 @@ static void follow_device(struct bridge *b)
 	const char *reason = carrier_reason(&in);
 
 	if (!reason && !b->forwarding)
-		begin_forwarding(b);
-	else if (reason && b->forwarding)
+		return begin_forwarding(b);
+	if (reason && b->forwarding)
 		end_forwarding(b, b->ending ? b->ending : reason);
 	else if (reason && vp->connected)
 		log_notice(tag(b), "carrier stays off: %s", reason);
+	return 0;
 }
 
 /* ---- what the device tells ---- */
@@ -168,9 +184,8 @@ static int on_device_up(void *owner)
 		log_error(tag(b), "cannot set the interface's offloads: %s", strerror(-r));
 		return r;
 	}
-	mirror_up(&b->mirror);
-	follow_device(b);
-	return 0;
+	r = mirror_up(&b->mirror);
+	return r ? r : follow_device(b);
 }
 
 static void on_device_down(void *owner)
@@ -420,6 +435,10 @@ static int open_workers(struct bridge *b, char *error, size_t size)
 	else if (io_error && b->kport->vectored)
 		log_notice(tag(b), "io_uring is refused here (%s): using readv and writev",
 			   strerror(-io_error));
+	else
+		log_info(tag(b), "frames are read and written by %s",
+			 strcmp(worker_io_name(b->workers[0]), "uring") ? "readv and writev" :
+									  "io_uring");
 	return r;
 }
 

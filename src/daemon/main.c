@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -30,6 +31,14 @@ static int on_usr1(sd_event_source *source __attribute__((unused)),
 	return 0;
 }
 
+/* nohup(1) and its like ignore it for us; once blocked, it would be delivered all the same. */
+static bool ignores_hangup(void)
+{
+	struct sigaction action;
+
+	return sigaction(SIGHUP, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 /* The signals that end the program, as an fd that a wait inside the loop can watch too. */
 static int open_cancel_fd(void)
 {
@@ -38,7 +47,8 @@ static int open_cancel_fd(void)
 	sigemptyset(&end);
 	sigaddset(&end, SIGTERM);
 	sigaddset(&end, SIGINT);
-	sigaddset(&end, SIGHUP);
+	if (!ignores_hangup())
+		sigaddset(&end, SIGHUP);
 	return signalfd(-1, &end, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
@@ -50,7 +60,8 @@ static int block_signals(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
+	if (!ignores_hangup())
+		sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGUSR1);
 	sigaddset(&set, SIGPIPE);
 	return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -errno : 0;
@@ -64,7 +75,7 @@ static int open_loop(sd_event **event)
 		r = sd_event_add_signal(*event, NULL, SIGTERM, on_end, NULL);
 	if (r >= 0)
 		r = sd_event_add_signal(*event, NULL, SIGINT, on_end, NULL);
-	if (r >= 0) /* its terminal is gone */
+	if (r >= 0 && !ignores_hangup()) /* its terminal is gone */
 		r = sd_event_add_signal(*event, NULL, SIGHUP, on_end, NULL);
 	if (r >= 0)
 		r = sd_event_set_watchdog(*event, true);

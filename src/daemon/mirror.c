@@ -21,13 +21,14 @@ static const char *tag(const struct mirror *m)
 
 static int set_mac(struct mirror *m, const uint8_t mac[ETH_ALEN])
 {
-	int r;
+	int r = 0;
 
-	if (!memcmp(m->kport->mac, mac, ETH_ALEN))
-		return 0;
-	r = rtnl_set_mac(m->rtnl, m->kport->ifindex, mac);
-	if (!r)
+	if (memcmp(m->kport->mac, mac, ETH_ALEN))
+		r = rtnl_set_mac(m->rtnl, m->kport->ifindex, mac);
+	if (!r) {
 		memcpy(m->kport->mac, mac, ETH_ALEN);
+		memcpy(m->mac, mac, ETH_ALEN);
+	}
 	return r;
 }
 
@@ -57,6 +58,7 @@ int mirror_begin(struct mirror *m, char *error, size_t size)
 		return r;
 	}
 	m->link.mtu = info.mtu;
+	memcpy(m->mac, m->kport->mac, ETH_ALEN);
 	if (o->mac.given) {
 		r = set_mac(m, o->mac.addr);
 		if (r)
@@ -85,13 +87,15 @@ int mirror_begin(struct mirror *m, char *error, size_t size)
 
 /* ---- from the device ---- */
 
-/* The backend's address counts unless an option gave one. */
+/* The backend's address counts unless an option or someone else has set another one. */
 static void take_mac(struct mirror *m)
 {
-	const uint8_t *mac = m->vport->mac;
+	const uint8_t *mac = m->vport->peer_mac;
+	bool ours = !memcmp(m->kport->mac, m->mac, ETH_ALEN);
 	int r;
 
-	if (m->options->mac.given || !m->vport->has_mac || !memcmp(mac, m->kport->mac, ETH_ALEN))
+	if (m->options->mac.given || !ours || !m->vport->has_mac ||
+	    !memcmp(mac, m->kport->mac, ETH_ALEN))
 		return;
 	r = set_mac(m, mac);
 	if (r)
@@ -156,28 +160,32 @@ static void tell_modes(struct mirror *m, unsigned int flags)
 	tell_mode(m, VIRTIO_NET_CTRL_RX_ALLMULTI, flags & IFF_ALLMULTI);
 }
 
-static void tell_mtu(struct mirror *m)
+/* 0, or -errno when the connection is of no use any more. */
+static int tell_mtu(struct mirror *m)
 {
 	int r = m->vport->ops->set_mtu(m->vport, m->link.mtu);
 
-	if (r)
-		log_warning(tag(m), "the backend does not take mtu %u (%s)", m->link.mtu,
-			    strerror(-r));
+	if (r != -EREMOTEIO)
+		return r;
+	log_warning(tag(m), "the backend does not take mtu %u", m->link.mtu);
+	return 0;
 }
 
-void mirror_up(struct mirror *m)
+int mirror_up(struct mirror *m)
 {
 	take_mac(m);
 	take_mtu(m);
 	tell_mac(m);
 	tell_modes(m, m->link.flags);
-	tell_mtu(m);
+	return tell_mtu(m);
 }
 
 void mirror_device(struct mirror *m, unsigned int changes)
 {
-	if (changes & VPORT_MAC)
+	if (changes & VPORT_MAC) {
 		take_mac(m);
+		tell_mac(m);
+	}
 	if (changes & VPORT_MTU) {
 		take_mtu(m);
 		tell_mtu(m);

@@ -20,14 +20,16 @@ struct mirror {
 	struct vport *vport;
 	struct rtnl *rtnl;	   /* of the interface's network namespace */
 	struct linkmon_state link; /* as the kernel told it last */
-	unsigned int mtu;	   /* what was last set here, 0: never */
+	unsigned int mtu;          /* what was last set here, 0: never */
+	uint8_t mac[ETH_ALEN];     /* likewise; what was found at first */
 };
 
 /* The interface's first address and MTU, before there is a device. 0 or -errno with one
  * line in @error. */
 int mirror_begin(struct mirror *m, char *error, size_t size);
-/* The device has come up: it learns all, and its configuration counts. */
-void mirror_up(struct mirror *m);
+/* The device has come up: it learns all, and its configuration counts. 0, or -errno when
+ * the connection is of no use any more. */
+int mirror_up(struct mirror *m);
 /* The kernel told a new state of the interface. */
 void mirror_link(struct mirror *m, const struct linkmon_state *state);
 /* The device's configuration changed: VPORT_ bits. */

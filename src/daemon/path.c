@@ -4,13 +4,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/util.h"
 #include "daemon/options.h"
 
 #define VHOST_NET_PATH "/dev/vhost-net"
@@ -67,6 +70,24 @@ static const char *type_name(mode_t mode)
 	}
 }
 
+/*
+ * Connecting as a datagram socket succeeds with one, and goes unnoticed by one of streams.
+ * By a descriptor, since the path may be longer than an address of a socket.
+ */
+static bool is_datagram_socket(const char *path)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	int file = open(path, O_PATH | O_CLOEXEC);
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool is;
+
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "/proc/self/fd/%d", file);
+	is = file >= 0 && fd >= 0 && connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0;
+	close_fd(&file);
+	close_fd(&fd);
+	return is;
+}
+
 /* Something is there. */
 static int classify_file(const struct refusal *to, const struct stat *st, enum path_kind *kind)
 {
@@ -76,6 +97,8 @@ static int classify_file(const struct refusal *to, const struct stat *st, enum p
 	}
 	if (!S_ISSOCK(st->st_mode))
 		return refuse(to, -ENOTSOCK, type_name(st->st_mode));
+	if (is_datagram_socket(to->path))
+		return refuse(to, -EPROTOTYPE, "is a socket of the datagram type");
 	if (faccessat(AT_FDCWD, to->path, W_OK, AT_EACCESS) == 0)
 		return 0;
 	if (errno != EACCES && errno != EPERM)

@@ -64,16 +64,3 @@ int ethtool_set_speed(const char *name, unsigned int mbps)
 	s.base.duplex = DUPLEX_FULL;
 	return ethtool_ioctl(name, &s);
 }
-
-int ethtool_get_speed(const char *name, unsigned int *mbps)
-{
-	union settings s;
-	int r = get_settings(name, &s);
-
-	if (r)
-		return r;
-	if (s.base.speed == (uint32_t)SPEED_UNKNOWN)
-		return -ENODATA;
-	*mbps = s.base.speed;
-	return 0;
-}

@@ -9,7 +9,4 @@
  */
 int ethtool_set_speed(const char *name, unsigned int mbps);
 
-/* Reads it again; -EOPNOTSUPP or -ENODATA where none is known. */
-int ethtool_get_speed(const char *name, unsigned int *mbps);
-
 #endif

@@ -116,7 +116,7 @@ static int read_config(struct device *d)
 	vp->mtu = 0;
 	if (SERVES(d, len, mac, VIRTIO_NET_F_MAC) && mac_usable(space.mac)) {
 		vp->has_mac = true;
-		memcpy(vp->mac, space.mac, ETH_ALEN);
+		memcpy(vp->peer_mac, space.mac, ETH_ALEN);
 	}
 	if (SERVES(d, len, status, VIRTIO_NET_F_STATUS))
 		vp->net_status = le16toh(space.status);
@@ -144,7 +144,7 @@ int device_refresh(struct device *d, unsigned int *changes)
 		*changes |= VPORT_LINK;
 	if (vp->mtu != before.mtu)
 		*changes |= VPORT_MTU;
-	if (vp->has_mac && memcmp(vp->mac, before.mac, ETH_ALEN))
+	if (vp->has_mac && memcmp(vp->peer_mac, before.peer_mac, ETH_ALEN))
 		*changes |= VPORT_MAC;
 	if (feature_has(vp->features, VIRTIO_NET_F_GUEST_ANNOUNCE) &&
 	    vp->net_status & VIRTIO_NET_S_ANNOUNCE)
@@ -175,7 +175,6 @@ static int set_active(struct device *d, unsigned int pairs)
 		r = rings_enable(&d->rings, d->vhost, before, pairs - before, true);
 		if (r)
 			return r;
-		rings_kick(&d->rings, before, pairs - before);
 	}
 	vp->active_pairs = pairs;
 	if (up && pairs != before)
@@ -186,7 +185,7 @@ static int set_active(struct device *d, unsigned int pairs)
 }
 
 uint8_t device_control(struct device *d, uint8_t class, uint8_t command, const void *data,
-		       size_t len)
+		       size_t len, int *error)
 {
 	struct vport *vp = d->vport;
 
@@ -199,9 +198,10 @@ uint8_t device_control(struct device *d, uint8_t class, uint8_t command, const v
 		memcpy(vp->mac, d->ctrl.mac, ETH_ALEN);
 		return VIRTIO_NET_OK;
 	case CTRL_PAIRS:
-		if (d->ctrl.pairs > vp->pairs || set_active(d, d->ctrl.pairs))
+		if (d->ctrl.pairs > vp->pairs)
 			return VIRTIO_NET_ERR;
-		return VIRTIO_NET_OK;
+		*error = set_active(d, d->ctrl.pairs);
+		return *error ? VIRTIO_NET_ERR : VIRTIO_NET_OK;
 	case CTRL_ANNOUNCED:
 		vp->net_status &= (uint16_t)~VIRTIO_NET_S_ANNOUNCE;
 		return VIRTIO_NET_OK;
@@ -274,7 +274,6 @@ static int start(struct device *d)
 		r = set_status(d, STATUS_DRIVER_OK);
 	if (r)
 		return r;
-	rings_kick(&d->rings, 0, 1);
 	vp->active_pairs = 1;
 	if (vp->pairs > 1)
 		r = set_active(d, vp->pairs);

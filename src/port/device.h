@@ -46,9 +46,12 @@ void device_forget(struct device *d);
  */
 int device_refresh(struct device *d, unsigned int *changes);
 
-/* A command of the control queue: VIRTIO_NET_OK or VIRTIO_NET_ERR. */
+/*
+ * A command of the control queue: VIRTIO_NET_OK or VIRTIO_NET_ERR; *error is set if the
+ * peer was asked for something and that failed.
+ */
 uint8_t device_control(struct device *d, uint8_t class, uint8_t command, const void *data,
-		       size_t len);
+		       size_t len, int *error);
 /* -EPERM for all but the whole MAC (5.1.4: "the driver may write to mac"). */
 int device_write_config(struct device *d, size_t offset, const void *data, size_t len);
 

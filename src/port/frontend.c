@@ -27,13 +27,12 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "port/failure.h"
 #include "port/status.h"
 #include "virtio/feature.h"
 
 #define BACKOFF_MIN_NS UINT64_C(10000000)
 #define BACKOFF_MAX_NS UINT64_C(1000000000)
-/* Different reasons logged for attempts that fail; nobody learns more from further ones. */
-#define FAILURES_MAX 8u
 /* A connection that lived that long says that the peer is sound. */
 #define LASTING_NS UINT64_C(1000000000)
 
@@ -58,20 +57,20 @@ struct frontend {
 
 	sd_event *event;
 	sd_event_source *timer;
+	sd_event_source *defer;   /* a request of the owner failed: error says how */
 	sd_event_source *socket;  /* while UP */
 	sd_event_source *channel; /* while UP, if the peer has one to speak first on */
 	sd_event_source *inotify; /* client, while WAITING, if the directory is there */
 	sd_event_source *listen;  /* server, but not during a pause */
 	char *directory, *file;	  /* of config.path; NULL for an abstract socket */
 
+	int error;
 	uint64_t backoff_ns;
 	uint64_t up_since_ns;
 	unsigned int refused;	/* connections beside this one */
 	uint64_t last_features; /* of the last connection, 0: there was none */
 	unsigned int last_pairs;
-	/* the reasons that were logged since the last success */
-	char failures[FAILURES_MAX][128];
-	unsigned int nfailures;
+	struct failure_log failures;
 };
 
 static struct frontend *to_frontend(struct vport *vp)
@@ -120,59 +119,6 @@ static void log_connected(struct frontend *fe)
 			    "--hugepages: not enough free huge pages (vm.nr_hugepages), using "
 			    "ordinary ones");
 	log_differences(fe);
-	fe->nfailures = 0;
-}
-
-/* What went wrong, in one phrase. */
-static void describe_failure(const struct frontend *fe, int error, char *buf, size_t size)
-{
-	const struct vhost *v = fe->vhost;
-
-	/* some peers have rings of one size, and say so in no other way */
-	if (error == -EREMOTEIO && !strcmp(v->request, "SET_VRING_NUM")) {
-		snprintf(buf, size, "%s: %s; its rings may be smaller than %u (--queue-size)",
-			 v->request, v->why, fe->config.device.queue_size);
-		return;
-	}
-	snprintf(buf, size, "%s%s%s", v->request && v->request[0] ? v->request : "",
-		 v->request && v->request[0] ? ": " : "",
-		 v->why && v->why[0] ? v->why : strerror(-error));
-}
-
-/* Is this reason a new one? */
-static bool remember_failure(struct frontend *fe, const char *failure)
-{
-	unsigned int i;
-
-	for (i = 0; i < fe->nfailures; i++)
-		if (!strcmp(failure, fe->failures[i]))
-			return false;
-	if (fe->nfailures == FAILURES_MAX)
-		return false;
-	snprintf(fe->failures[fe->nfailures++], sizeof(fe->failures[0]), "%s", failure);
-	return true;
-}
-
-/* The same reason again and again is one line. */
-static void log_failure(struct frontend *fe, int error)
-{
-	bool absent = error == -ENOENT || error == -ECONNREFUSED;
-	char failure[sizeof(fe->failures[0])];
-
-	if (error == -ECANCELED)
-		return;
-	if (absent) /* no file, or one that nobody listens on: which, may change while it waits */
-		strcpy(failure, "absent");
-	else
-		describe_failure(fe, error, failure, sizeof(failure));
-	if (!remember_failure(fe, failure))
-		return;
-	if (absent)
-		log_notice(fe->config.tag, "waiting for the backend at %s (%s)", fe->config.path,
-			   strerror(-error));
-	else
-		log_warning(fe->config.tag, "cannot use the backend at %s: %s; trying again",
-			    fe->config.path, failure);
 }
 
 /* ---- waiting ---- */
@@ -215,6 +161,7 @@ static void wait_and_retry(struct frontend *fe, bool pause)
 
 static void forget(struct frontend *fe)
 {
+	fe->error = 0;
 	fe->socket = sd_event_source_disable_unref(fe->socket);
 	fe->channel = sd_event_source_disable_unref(fe->channel);
 	device_forget(&fe->device);
@@ -227,19 +174,24 @@ static void come_down(struct frontend *fe)
 	fe->vport.events->down(fe->vport.owner);
 }
 
-static void close_and_retry(struct frontend *fe, bool pause)
+/* A peer that comes up and goes at once is not worth a carrier flap each time. */
+static void close_and_retry(struct frontend *fe)
 {
+	bool lasted = now_ns() - fe->up_since_ns >= LASTING_NS;
+
 	forget(fe);
-	if (now_ns() - fe->up_since_ns >= LASTING_NS)
+	if (lasted) {
 		fe->backoff_ns = BACKOFF_MIN_NS;
-	wait_and_retry(fe, pause);
+		failure_forget(&fe->failures);
+	}
+	wait_and_retry(fe, !lasted);
 }
 
 /* The connection is over, whoever ended it. */
-static void disconnect(struct frontend *fe, bool pause)
+static void disconnect(struct frontend *fe)
 {
 	come_down(fe);
-	close_and_retry(fe, pause);
+	close_and_retry(fe);
 }
 
 /* The peer left, or did what it may not. */
@@ -248,14 +200,12 @@ static void lose(struct frontend *fe, int error)
 	char failure[128];
 
 	if (error == -ECONNRESET) {
-		/* an orderly end: the next one may be there already */
-		fe->backoff_ns = BACKOFF_MIN_NS;
 		log_notice(fe->config.tag, "the backend at %s disconnected", fe->config.path);
 	} else {
-		describe_failure(fe, error, failure, sizeof(failure));
+		failure_describe(&fe->failures, fe->vhost, error, failure, sizeof(failure));
 		log_warning(fe->config.tag, "disconnecting from %s: %s", fe->config.path, failure);
 	}
-	disconnect(fe, error != -ECONNRESET);
+	disconnect(fe);
 }
 
 static int refresh(struct frontend *fe)
@@ -315,7 +265,7 @@ static int try_to_connect(struct frontend *fe)
 	int r = attempt(fe);
 
 	if (r) {
-		log_failure(fe, r);
+		failure_log(&fe->failures, fe->vhost, r);
 		forget(fe);
 		wait_and_retry(fe, false);
 		return 0;
@@ -326,8 +276,11 @@ static int try_to_connect(struct frontend *fe)
 	fe->refused = 0;
 	fe->state = FRONTEND_UP;
 	fe->vport.connects++;
-	if (fe->vport.events->up(fe->vport.owner))
-		disconnect(fe, true);
+	r = fe->vport.events->up(fe->vport.owner);
+	if (r) {
+		failure_log(&fe->failures, fe->vhost, r);
+		disconnect(fe);
+	}
 	return 0;
 }
 
@@ -344,13 +297,17 @@ static int on_listen(sd_event_source *source __attribute__((unused)),
 	if (peer < 0) { /* out of descriptors or memory: not at once again */
 		fe->vhost->request = "accept";
 		fe->vhost->why = "";
-		log_failure(fe, peer);
+		failure_log(&fe->failures, fe->vhost, peer);
 		sd_event_source_set_enabled(fe->listen, SD_EVENT_OFF);
 		set_timer(fe, BACKOFF_MAX_NS);
 		return 0;
 	}
 	if (fe->state == FRONTEND_UP)
 		hear_peer(fe); /* the last one may have left just before this one came */
+	if (fe->state != FRONTEND_UP && !sd_event_source_get_enabled(fe->listen, NULL)) {
+		close(peer); /* the last one was lost just now, and was worth a pause */
+		return 0;
+	}
 	if (fe->state == FRONTEND_UP) {
 		if (!fe->refused++)
 			log_warning(fe->config.tag,
@@ -437,13 +394,43 @@ static void broken(struct vport *vp, const struct vq *vq)
 		    vq->why_value);
 	come_down(fe);
 	device_fail(&fe->device);
-	close_and_retry(fe, true);
+	close_and_retry(fe);
+}
+
+/*
+ * A request that the owner made failed with @error. A refusal is an answer; after
+ * anything else the connection is of no use, which the loop sees to: the owner is still
+ * at work.
+ */
+static int answer(struct frontend *fe, int error)
+{
+	if (error && error != -EREMOTEIO && error != -EOPNOTSUPP && fe->state == FRONTEND_UP) {
+		fe->error = error;
+		sd_event_source_set_enabled(fe->defer, SD_EVENT_ONESHOT);
+	}
+	return error;
+}
+
+static int on_defer(sd_event_source *source __attribute__((unused)), void *userdata)
+{
+	struct frontend *fe = userdata;
+	int error = fe->error;
+
+	fe->error = 0;
+	if (error && fe->state == FRONTEND_UP)
+		lose(fe, error);
+	return 0;
 }
 
 static uint8_t control(struct vport *vp, uint8_t class, uint8_t command, const void *data,
 		       size_t len)
 {
-	return device_control(&to_frontend(vp)->device, class, command, data, len);
+	struct frontend *fe = to_frontend(vp);
+	int error = 0;
+	uint8_t ack = device_control(&fe->device, class, command, data, len, &error);
+
+	answer(fe, error);
+	return ack;
 }
 
 static int write_config(struct vport *vp, size_t offset, const void *data, size_t len)
@@ -463,14 +450,18 @@ static int set_mtu(struct vport *vp, unsigned int mtu)
 {
 	struct frontend *fe = to_frontend(vp);
 
-	return vp->connected ? fe->vhost->ops->set_mtu(fe->vhost, (uint16_t)mtu) : -ENOTCONN;
+	if (!vp->connected)
+		return -ENOTCONN;
+	return answer(fe, fe->vhost->ops->set_mtu(fe->vhost, (uint16_t)mtu));
 }
 
 static int announce(struct vport *vp)
 {
 	struct frontend *fe = to_frontend(vp);
 
-	return vp->connected ? fe->vhost->ops->announce(fe->vhost, vp->mac) : -ENOTCONN;
+	if (!vp->connected)
+		return -ENOTCONN;
+	return answer(fe, fe->vhost->ops->announce(fe->vhost, vp->mac));
 }
 
 static void close_frontend(struct vport *vp)
@@ -482,6 +473,7 @@ static void close_frontend(struct vport *vp)
 	fe = to_frontend(vp);
 	stop(vp);
 	sd_event_source_disable_unref(fe->timer);
+	sd_event_source_disable_unref(fe->defer);
 	sd_event_unref(fe->event);
 	free(fe->directory);
 	free(fe->file);
@@ -537,14 +529,23 @@ int frontend_open(struct vport **out, sd_event *event, const struct frontend_con
 		.config = config->device,
 		.rings.pool.fd = -1,
 	};
+	fe->failures = (struct failure_log){
+		.tag = config->tag,
+		.path = config->path,
+		.queue_size = config->device.queue_size,
+	};
 	fe->event = sd_event_ref(event);
 	r = split_path(fe, config->path);
 	/* a precision of 1 ms: the loop may otherwise put timers off to save wake-ups */
 	if (!r)
 		r = sd_event_add_time_relative(event, &fe->timer, CLOCK_MONOTONIC, 0, 1000,
 					       on_timer, fe);
-	if (!r)
+	if (r >= 0)
 		r = sd_event_source_set_enabled(fe->timer, SD_EVENT_OFF);
+	if (r >= 0)
+		r = sd_event_add_defer(event, &fe->defer, on_defer, fe);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(fe->defer, SD_EVENT_OFF);
 	if (r < 0) {
 		close_frontend(&fe->vport);
 		return r;

@@ -74,9 +74,9 @@ int rings_open(struct rings *r, unsigned int pairs, unsigned int size, uint64_t 
 	*r = (struct rings){ .count = 2 * pairs, .size = size, .pool.fd = -1 };
 	r->vqs = calloc(r->count, sizeof(struct vq *));
 	r->fds = calloc(2 * r->count, sizeof(int));
-	if (r->fds)
+	if (r->vqs && r->fds)
 		error = open_fds(r);
-	if (!error && r->vqs)
+	if (!error)
 		error = open_vqs(r, features, hugepages);
 	if (error)
 		rings_close(r);
@@ -165,14 +165,4 @@ int rings_stop(const struct rings *r, struct vhost *v)
 		error = v->ops->get_vring_base(v, i, &base);
 	}
 	return error;
-}
-
-void rings_kick(const struct rings *r, unsigned int first, unsigned int pairs)
-{
-	const uint64_t one = 1;
-	unsigned int i;
-
-	for (i = 2 * first; i < 2 * (first + pairs) && i < r->count; i++)
-		if (write(kick_fd(r, i), &one, sizeof(one)) < 0 && errno != EAGAIN)
-			return; /* a fresh eventfd takes any write */
 }

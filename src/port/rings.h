@@ -35,7 +35,5 @@ int rings_enable(const struct rings *rings, struct vhost *v, unsigned int first,
 		 unsigned int pairs, bool on);
 /* Stops each ring at the peer (GET_VRING_BASE). */
 int rings_stop(const struct rings *rings, struct vhost *v);
-/* Writes to their kick eventfds: some peers count a ring as started only then. */
-void rings_kick(const struct rings *rings, unsigned int first, unsigned int pairs);
 
 #endif

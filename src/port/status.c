@@ -34,24 +34,3 @@ bool status_may_follow(uint8_t from, uint8_t to)
 			return true;
 	return false;
 }
-
-const char *status_name(uint8_t status)
-{
-	static const struct {
-		uint8_t bit;
-		const char *name;
-	} names[] = {
-		{VIRTIO_CONFIG_S_FAILED, "FAILED"},
-		{VIRTIO_CONFIG_S_NEEDS_RESET, "NEEDS_RESET"},
-		{VIRTIO_CONFIG_S_DRIVER_OK, "DRIVER_OK"},
-		{VIRTIO_CONFIG_S_FEATURES_OK, "FEATURES_OK"},
-		{VIRTIO_CONFIG_S_DRIVER, "DRIVER"},
-		{VIRTIO_CONFIG_S_ACKNOWLEDGE, "ACKNOWLEDGE"},
-	};
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(names); i++)
-		if (status & names[i].bit)
-			return names[i].name;
-	return "RESET";
-}

@@ -19,7 +19,4 @@
  */
 bool status_may_follow(uint8_t from, uint8_t to);
 
-/* "DRIVER_OK", "FAILED", …: the furthest bit of @status, for log lines. */
-const char *status_name(uint8_t status);
-
 #endif

@@ -228,13 +228,13 @@ static int user_set_status(struct vhost *v, uint8_t status)
 
 static int user_get_status(struct vhost *v, uint8_t *status)
 {
-	uint64_t value;
+	uint64_t value = 0;
 	int ret;
 
 	if (!v->has_status)
 		return -EOPNOTSUPP;
 	ret = request_ask_u64(to_requester(v), VHOST_USER_GET_STATUS, &value);
-	if (ret == 0 && value > UINT8_MAX)
+	if (value > UINT8_MAX)
 		return refuse(v, VHOST_USER_GET_STATUS, -EPROTO, "a status above 255");
 	*status = (uint8_t)value;
 	return ret;

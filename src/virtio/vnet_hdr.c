@@ -2,6 +2,7 @@
 #include "virtio/vnet_hdr.h"
 
 #include <endian.h>
+#include <linux/if_ether.h>
 
 #include "virtio/feature.h"
 
@@ -42,12 +43,12 @@ static const char *check_csum(const struct vnet_hdr_rules *rules, struct virtio_
 	uint32_t offset = le16toh(hdr->csum_offset);
 
 	hdr->flags &= VIRTIO_NET_HDR_F_NEEDS_CSUM | VIRTIO_NET_HDR_F_DATA_VALID;
+	/* some devices set it with zero offsets when only CSUM was negotiated: that asks for
+	 * nothing */
+	if (!start && !offset)
+		hdr->flags &= VIRTIO_NET_HDR_F_DATA_VALID;
 	if (!rules->csum) {
-		/*
-		 * Some devices echo NEEDS_CSUM with zero offsets when only CSUM was
-		 * negotiated: that asks for nothing.
-		 */
-		if (hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM && (start || offset))
+		if (hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
 			return "a checksum request that was not negotiated";
 		hdr->flags = 0;
 	}
@@ -58,6 +59,8 @@ static const char *check_csum(const struct vnet_hdr_rules *rules, struct virtio_
 	}
 	if (start + offset + 2 > len)
 		return "a checksum offset outside the packet";
+	if (start < ETH_HLEN)
+		return "a checksum that begins within the Ethernet header";
 	return NULL;
 }
 

@@ -15,7 +15,8 @@ n=0
 lie() {
   local name=lie$n
   n=$((n + 1))
-  start_peer "peer$name" --socket "$TMP/$name.sock" --mode reflect --misbehave "$1" --misbehave-times 1
+  start_peer "peer$name" --socket "$TMP/$name.sock" --mode reflect --mtu 1500 --misbehave "$1" \
+    --misbehave-times 1
   start_vubridge "$name" "$NS_A" --path "$TMP/$name.sock" --iface "v$n"
   wait_until 8 grep -q 'carrier on' "$TMP/$name.log" || fail "$1: no recovery"
   [ "$(log_lines "$name" 'cannot use the backend|disconnecting')" = 1 ] ||
@@ -40,6 +41,9 @@ steps=(SET_OWNER GET_FEATURES GET_PROTOCOL_FEATURES SET_PROTOCOL_FEATURES GET_QU
 for request in "${steps[@]}"; do
   lie "close-at:$request" 'hung up|closed|reset|Connection|Broken'
 done
+for request in NET_SET_MTU SEND_RARP; do
+  lie "close-at:$request" 'hung up|reset|Connection'
+done
 for request in SET_FEATURES SET_MEM_TABLE SET_VRING_NUM SET_VRING_ADDR SET_VRING_KICK SET_VRING_ENABLE SET_STATUS; do
   lie "nack:$request" "$request"
 done
@@ -50,9 +54,9 @@ lie garbage 'GET_FEATURES'
 lie queue-num:0 'GET_QUEUE_NUM'
 
 # these take until the answer's time is over, so all at once; SET_OWNER has no answer yet
-hangs=("${steps[@]:1}")
+hangs=("${steps[@]:1}" NET_SET_MTU SEND_RARP)
 for request in "${hangs[@]}"; do
-  start_peer "peer$request" --socket "$TMP/$request.sock" --mode reflect --misbehave "hang-at:$request" \
+  start_peer "peer$request" --socket "$TMP/$request.sock" --mode reflect --mtu 1500 --misbehave "hang-at:$request" \
     --misbehave-times 1
   start_vubridge "$request" "$NS_A" --path "$TMP/$request.sock" --iface v%d
 done
@@ -72,5 +76,12 @@ start_peer never --socket "$TMP/never.sock" --mode reflect --misbehave close-at:
 start_vubridge vnever "$NS_A" --path "$TMP/never.sock" --iface vnever
 wait_until 5 grep -q 'cannot use the backend' "$TMP/vnever.log" || fail "no line"
 sleep 2
-[ "$(wc -l <"$TMP/vnever.log")" = 1 ] || fail "repeated: $(cat "$TMP/vnever.log")"
+[ "$(log_lines vnever 'cannot use|waiting')" = 1 ] || fail "repeated: $(cat "$TMP/vnever.log")"
 [ "$(grep -c '^connected' "$TMP/never.log")" -ge 4 ] || fail "it was not tried again"
+
+# one that comes up and goes at once, again and again: a few flaps a second, at most
+start_peer flaps --socket "$TMP/flaps.sock" --mode reflect --misbehave close-at:SEND_RARP
+start_vubridge vflaps "$NS_A" --path "$TMP/flaps.sock" --iface vflaps
+sleep 3
+[ "$(grep -c '^connected' "$TMP/flaps.log")" -le 12 ] || fail "no back-off: $(grep -c '^connected' "$TMP/flaps.log")"
+[ "$(log_lines vflaps 'carrier on')" = 0 ] || fail "carrier on for a connection that was lost"

@@ -219,6 +219,19 @@ transfer() {
   log "$mib MiB to $address: $(cat "$TMP/hash.to")"
 }
 
+# datagrams NS-FROM NS-TO ADDRESS COUNT: by UDP, each with its hash; most of them arrive
+datagrams() {
+  local from=$1 to=$2 address=$3 count=$4 pid
+  : >"$TMP/udp.log"
+  in_ns "$to" python3 "$LIB_DIR/transfer.py" udp-receive "$address" "$count" >>"$TMP/udp.log" 2>&1 &
+  pid=$!
+  LIB_PIDS+=("$pid")
+  wait_until 5 grep -q ready "$TMP/udp.log" || fail "nobody receives datagrams"
+  in_ns "$from" python3 "$LIB_DIR/transfer.py" udp-send "$address" "$count" || fail "sending datagrams"
+  wait "$pid" || fail "datagrams to $address"
+  log "$address: $(tail -n 1 "$TMP/udp.log")"
+}
+
 # frames NS-FROM NS-TO IFACE LENGTH…: raw frames arrive in order, every byte as sent
 frames() {
   local from=$1 to=$2 iface=$3 pid mac

@@ -98,6 +98,20 @@ wait_carrier "$NS_A" vseal up
 grep -q 'truncate .*Operation not permitted' "$TMP/peerseal.log" || fail "sealed: $(cat "$TMP/peerseal.log")"
 stop "${PID[seal]}"
 
+# a kick that blocks holds up nothing: neither the end of the connection nor that of the daemon
+start_peer peerkick --socket "$TMP/kick.sock" --mode reflect --swap-mac --misbehave kick-blocks
+start_vubridge kick "$NS_A" --path "$TMP/kick.sock" --iface vkick
+wait_iface "$NS_A" vkick
+ip -n "$NS_A" link set vkick up
+wait_carrier "$NS_A" vkick up
+start kicktraffic ip netns exec "$NS_A" python3 "$TMP/traffic.py" vkick "$TMP/kick.log" 'nothing says so'
+wait_until 5 grep -q 'lying' "$TMP/peerkick.log" || fail "kick-blocks: no lie"
+sleep 1
+kill -TERM "${PID[kick]}"
+wait_until 8 ended "${PID[kick]}" || fail "a kick that blocks keeps the daemon from ending"
+stop "${PID[kicktraffic]}"
+stop "${PID[peerkick]}" KILL
+
 # it dies in the middle of traffic, three ways
 for way in die exit close; do
   name=dies-$way

@@ -48,6 +48,8 @@ ping_ok "$NS_A" 10.0.0.2 -M "do" -s 8972 || fail "ping of 9014 bytes"
 transfer "$NS_A" "$NS_B" fd00::2 50
 for x in "$NS_A" "$NS_B"; do ip -n "$x" link set vnet0 mtu 1500; done
 transfer "$NS_B" "$NS_A" 10.0.0.1 50
+datagrams "$NS_A" "$NS_B" 10.0.0.2 2000
+datagrams "$NS_B" "$NS_A" fd00::1 2000
 iperf "$NS_B" "$NS_A" 10.0.0.2 -u -b 10M -t 2 -l 1000 || fail "iperf3 UDP"
 # what a busy machine loses is not the point here
 lost=$(jq '.end.sum.lost_percent' "$TMP/iperf.json")

@@ -60,6 +60,7 @@ def start():
 
 
 first, slowest = None, 0.0
+slack = int(os.environ.get("RSS_SLACK_KB", "1024"))
 for i in range(int(count)):
     p = start()
     slowest = max(slowest, wait_for("carrier", lambda: read("carrier") == "1"))
@@ -68,6 +69,11 @@ for i in range(int(count)):
     if first is None:
         time.sleep(0.3)
         first = [(fds(x), rss(x)) for x in (pid_a, pid_b)]
+    for pid, (f, r) in zip((pid_a, pid_b), first):
+        # the other side may be about to connect, or to have lost its peer, just now
+        wait_for("descriptors of %s" % pid, lambda: fds(pid) == f, 2.0)
+        if rss(pid) > r + slack:
+            sys.exit("restart %d: memory leaks, %d KiB" % (i, rss(pid)))
     time.sleep(random.random() * 0.02)
     p.send_signal(signal.SIGKILL if random.random() < 0.5 else signal.SIGTERM)
     p.wait()
@@ -79,7 +85,7 @@ for pid, (f, r) in zip((pid_a, pid_b), first):
     print("process %s: descriptors %d -> %d, RSS %d -> %d KiB" % (pid, f, fds(pid), r, rss(pid)))
     if fds(pid) != f:
         sys.exit("descriptors leak")
-    if rss(pid) > r + int(os.environ.get("RSS_SLACK_KB", "1024")):
+    if rss(pid) > r + slack:
         sys.exit("memory leaks")
 print("%s restarts, slowest way back to carrier %.0f ms" % (count, slowest * 1000))
 p.terminate()

@@ -17,7 +17,7 @@ measure() {
 same_as_first() {
   local f0 r0 f1 r1
   while read -r f0 r0 f1 r1; do
-    log "$1: descriptors $f0 -> $f1, RSS $r0 -> $r1 KiB"
+    [ "${2:-}" = quietly ] || log "$1: descriptors $f0 -> $f1, RSS $r0 -> $r1 KiB"
     [ "$f0" = "$f1" ] || fail "$1: descriptors leak"
     [ "$r1" -le $((r0 + 1024)) ] || fail "$1: memory leaks"
   done < <(paste -d ' ' <(echo "$first") <(measure))
@@ -35,6 +35,7 @@ life() {
       sleep 0.5
       first=$(measure)
     fi
+    same_as_first "$1" quietly
     sleep 0.0$((RANDOM % 10))
     [ "$i" = "$restarts" ] && break
     signal=TERM

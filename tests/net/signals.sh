@@ -44,6 +44,12 @@ wait_iface "$NS_A" vnet1
 ended_with hup HUP 0
 no_iface vnet1
 grep -q 'ending on SIGHUP' "$TMP/hup.log" || fail "SIGHUP: $(cat "$TMP/hup.log")"
+start nohup ip netns exec "$NS_A" nohup "$VUBRIDGE" --path "$TMP/none.sock" --iface vnet1
+wait_iface "$NS_A" vnet1
+kill -HUP "${PID[nohup]}"
+sleep 0.3
+alive "${PID[nohup]}" || fail "SIGHUP ended it under nohup"
+ended_with nohup TERM 0
 start_peer hangs --socket "$TMP/hang.sock" --mode sink --misbehave hang-at:GET_FEATURES
 start_vubridge hung "$NS_A" --path "$TMP/hang.sock" --iface vnet1
 wait_until 5 grep -q connected "$TMP/hangs.log" || fail "no connection"

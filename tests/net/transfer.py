@@ -4,6 +4,11 @@
 
 transfer.py receive ADDRESS    prints "SHA256 BYTES"
 transfer.py send ADDRESS MIB   the same
+
+By UDP each datagram carries its number and the hash of its bytes:
+
+transfer.py udp-receive ADDRESS COUNT   fails at a wrong one, and if more than a fifth is missing
+transfer.py udp-send ADDRESS COUNT
 """
 import hashlib
 import os
@@ -54,7 +59,55 @@ def send(address, mib):
     print(digest.hexdigest(), total)
 
 
-if sys.argv[1] == "receive":
+def udp_socket(address):
+    return socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+
+
+def udp_payload(number):
+    """Of 20 to 1400 bytes, and another one for each number."""
+    body = number.to_bytes(4, "big") * (5 + number * 7 % 342)
+    return number.to_bytes(4, "big") + hashlib.sha256(body).digest()[:8] + body
+
+
+def udp_receive(address, count):
+    seen = set()
+    with udp_socket(address) as s:
+        s.bind((address, PORT))
+        s.settimeout(3)
+        print("ready", flush=True)
+        try:
+            while len(seen) < count:
+                data = s.recv(2000)
+                if data == b"end":
+                    break
+                number = int.from_bytes(data[:4], "big")
+                if number >= count or data != udp_payload(number):
+                    sys.exit("a datagram of %d bytes is wrong" % len(data))
+                seen.add(number)
+        except socket.timeout:
+            pass
+    if len(seen) < count * 4 // 5:
+        sys.exit("%d of %d datagrams came" % (len(seen), count))
+    print(len(seen), "of", count, "datagrams, each with its hash")
+
+
+def udp_send(address, count):
+    with udp_socket(address) as s:
+        s.connect((address, PORT))
+        for i in range(count):
+            s.send(udp_payload(i))
+            if i % 20 == 19:
+                time.sleep(0.005)
+        time.sleep(0.2)
+        for _ in range(3):
+            s.send(b"end")
+
+
+if sys.argv[1] == "udp-receive":
+    udp_receive(sys.argv[2], int(sys.argv[3]))
+elif sys.argv[1] == "udp-send":
+    udp_send(sys.argv[2], int(sys.argv[3]))
+elif sys.argv[1] == "receive":
     receive(sys.argv[2])
 else:
     send(sys.argv[2], int(sys.argv[3]))

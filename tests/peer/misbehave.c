@@ -244,6 +244,23 @@ static void lie_news_half(struct device *d, struct raw *raw __attribute__((unuse
 	say_first(d, VHOST_USER_BACKEND_CONFIG_CHANGE_MSG, 0, 5);
 }
 
+/* The kick eventfd is one file for both: it can be made to block, and filled. */
+static void lie_kick_blocks(struct device *d, struct raw *raw __attribute__((unused)))
+{
+	const uint64_t full = UINT64_MAX - 1;
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		uint64_t value;
+
+		while (read(d->rings[i].kick, &value, sizeof(value)) > 0)
+			;
+		if (fcntl(d->rings[i].kick, F_SETFL, 0) < 0 ||
+		    write(d->rings[i].kick, &full, sizeof(full)) < 0)
+			perror("vu_peer: kick");
+	}
+}
+
 static const struct lie lies[] = {
 	{ "hang-at", LIE_HANG_AT, NULL },
 	{ "close-at", LIE_CLOSE_AT, NULL },
@@ -270,6 +287,7 @@ static const struct lie lies[] = {
 	{ "hdr-gso-size-zero", LIE_FIRST_IN_RINGS, lie_hdr_gso_size },
 	{ "scribble", LIE_FIRST_IN_RINGS, lie_scribble },
 	{ "unasked-reply", LIE_FIRST_IN_RINGS, lie_unasked },
+	{ "kick-blocks", LIE_FIRST_IN_RINGS, lie_kick_blocks },
 	{ "news", LIE_FIRST_IN_RINGS, lie_news },
 	{ "news-half", LIE_FIRST_IN_RINGS, lie_news_half },
 	{ "close", LIE_FIRST_IN_RINGS, lie_close },

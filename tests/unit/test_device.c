@@ -54,6 +54,7 @@ struct bench {
 	/* the owner */
 	int told_pairs;
 	unsigned int active_when_told;
+	int control_error;
 };
 
 static int note(struct vhost *v, enum call call, unsigned int value)
@@ -288,7 +289,7 @@ static void test_configuration(void **state)
 	b->vhost.has_config = true;
 	assert_int_equal(device_bring_up(&b->device), 0);
 	assert_true(b->vport.has_mac);
-	assert_memory_equal(b->vport.mac, b->config.mac, ETH_ALEN);
+	assert_memory_equal(b->vport.peer_mac, b->config.mac, ETH_ALEN);
 	assert_int_equal(b->vport.mtu, 1400);
 	assert_int_equal(b->vport.net_status, VIRTIO_NET_S_LINK_UP);
 }
@@ -376,11 +377,18 @@ static void test_failure_at_every_step(void **state)
 	}
 }
 
+static uint8_t control(struct bench *b, uint8_t class, uint8_t command, const void *data,
+		       size_t len)
+{
+	b->control_error = 0;
+	return device_control(&b->device, class, command, data, len, &b->control_error);
+}
+
 static uint8_t set_pairs(struct bench *b, uint16_t n)
 {
 	uint16_t le = htole16(n);
 
-	return device_control(&b->device, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, &le,
+	return control(b, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, &le,
 			      sizeof(le));
 }
 
@@ -411,6 +419,7 @@ static void test_pairs_at_run_time(void **state)
 	assert_int_equal(b->told_pairs, -1);
 	b->fail_at = 0;
 	assert_int_equal(set_pairs(b, 3), VIRTIO_NET_ERR);
+	assert_int_equal(b->control_error, -EREMOTEIO);
 	assert_int_equal(b->vport.active_pairs, 2);
 }
 
@@ -418,22 +427,22 @@ static void test_control(void **state)
 {
 	struct bench *b = *state;
 
-	assert_int_equal(device_control(&b->device, VIRTIO_NET_CTRL_RX, 0, "\1", 1),
+	assert_int_equal(control(b, VIRTIO_NET_CTRL_RX, 0, "\1", 1),
 			 VIRTIO_NET_ERR); /* before DRIVER_OK */
 	b->vhost.has_config = true;
 	b->config.status = htole16(VIRTIO_NET_S_LINK_UP | VIRTIO_NET_S_ANNOUNCE);
 	assert_int_equal(device_bring_up(&b->device), 0);
-	assert_int_equal(device_control(&b->device, VIRTIO_NET_CTRL_RX, 0, "\1", 1), VIRTIO_NET_OK);
+	assert_int_equal(control(b, VIRTIO_NET_CTRL_RX, 0, "\1", 1), VIRTIO_NET_OK);
 	assert_true(b->device.ctrl.promisc);
-	assert_int_equal(device_control(&b->device, VIRTIO_NET_CTRL_MAC, 1, "\2\1\1\1\1\1", 6),
+	assert_int_equal(control(b, VIRTIO_NET_CTRL_MAC, 1, "\2\1\1\1\1\1", 6),
 			 VIRTIO_NET_OK);
 	assert_memory_equal(b->vport.mac, "\2\1\1\1\1\1", 6);
 	assert_int_equal(b->vport.net_status, VIRTIO_NET_S_LINK_UP | VIRTIO_NET_S_ANNOUNCE);
-	assert_int_equal(device_control(&b->device, VIRTIO_NET_CTRL_ANNOUNCE, 0, NULL, 0),
+	assert_int_equal(control(b, VIRTIO_NET_CTRL_ANNOUNCE, 0, NULL, 0),
 			 VIRTIO_NET_OK);
 	assert_int_equal(b->vport.net_status, VIRTIO_NET_S_LINK_UP);
 	assert_int_equal(set_pairs(b, 1), VIRTIO_NET_ERR); /* MQ was not negotiated */
-	assert_int_equal(device_control(&b->device, 77, 0, NULL, 0), VIRTIO_NET_ERR);
+	assert_int_equal(control(b, 77, 0, NULL, 0), VIRTIO_NET_ERR);
 }
 
 static void test_without_control_queue(void **state)
@@ -446,7 +455,7 @@ static void test_without_control_queue(void **state)
 	b->vhost.has_config = true;
 	assert_int_equal(device_bring_up(&b->device), 0);
 	assert_int_equal(b->vport.pairs, 1); /* MQ needs it */
-	assert_int_equal(device_control(&b->device, VIRTIO_NET_CTRL_RX, 0, "\1", 1),
+	assert_int_equal(control(b, VIRTIO_NET_CTRL_RX, 0, "\1", 1),
 			 VIRTIO_NET_ERR);
 	b->config.status |= htole16(VIRTIO_NET_S_ANNOUNCE);
 	assert_int_equal(device_refresh(&b->device, &changes), 0);

@@ -100,7 +100,7 @@ static void test_iface_types(void **state)
 	assert_taken(&run, "--path=s", "--veth-peer", "hid%d", "--iface-type", "veth");
 	assert_string_equal(run.o.veth_peer, "hid%d");
 	assert_refused("--iface-type 'tun': must be one of tap, veth", "--iface-type=tun");
-	assert_refused("--veth-peer 'a/b': must be 1 to 15 bytes, not . or .., no / : or space, "
+	assert_refused("--veth-peer 'a/b': must be 1 to 15 bytes, not . or .., no / : space, "
 		       "% in one %d", "--veth-peer", "a/b");
 	assert_refused("--veth-peer 'hid0': needs --iface-type veth", "--path=s",
 		       "--veth-peer=hid0");

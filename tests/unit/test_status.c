@@ -61,24 +61,11 @@ static void test_dead_ends(void **state)
 			}
 }
 
-static void test_names(void **state)
-{
-	(void)state;
-	assert_string_equal(status_name(STATUS_RESET), "RESET");
-	assert_string_equal(status_name(STATUS_ACKNOWLEDGE), "ACKNOWLEDGE");
-	assert_string_equal(status_name(STATUS_DRIVER), "DRIVER");
-	assert_string_equal(status_name(STATUS_FEATURES_OK), "FEATURES_OK");
-	assert_string_equal(status_name(STATUS_DRIVER_OK), "DRIVER_OK");
-	assert_string_equal(status_name(STATUS_DRIVER_OK | NEEDS_RESET), "NEEDS_RESET");
-	assert_string_equal(status_name(STATUS_DRIVER_OK | FAILED), "FAILED");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_way_up), cmocka_unit_test(test_reset_from_everywhere),
 		cmocka_unit_test(test_failed), cmocka_unit_test(test_dead_ends),
-		cmocka_unit_test(test_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -132,14 +132,27 @@ static void test_checksum_not_negotiated(void **state)
 	refuses(&none, csum_at(0, 16), 60, "not negotiated");
 }
 
+/* The flag with nothing behind it asks for nothing, whatever was negotiated. */
+static void test_checksum_of_nothing(void **state)
+{
+	struct virtio_net_hdr_v1 h = csum_at(0, 0);
+
+	(void)state;
+	h.flags |= VALID;
+	assert_null(vnet_hdr_check(&csum_only, &h, 60));
+	assert_int_equal(h.flags, VALID);
+}
+
 static void test_checksum_offsets_to_the_last_byte(void **state)
 {
 	(void)state;
 	accepts(&csum_only, csum_at(34, 16), 60);
 	accepts(&csum_only, csum_at(34, 16), 52);
 	refuses(&csum_only, csum_at(34, 16), 51, "outside");
-	refuses(&csum_only, csum_at(0, 0), 1, "outside");
-	accepts(&csum_only, csum_at(0, 0), 2);
+	refuses(&csum_only, csum_at(13, 16), 60, "within the Ethernet header");
+	refuses(&csum_only, csum_at(0, 16), 60, "within the Ethernet header");
+	accepts(&csum_only, csum_at(14, 0), 16);
+	refuses(&csum_only, csum_at(14, 0), 15, "outside");
 	/* no wrap in 16 bits */
 	refuses(&csum_only, csum_at(0xffff, 1), 60, "outside");
 	refuses(&csum_only, csum_at(0xffff, 0xffff), 65600, "outside");
@@ -224,6 +237,7 @@ int main(void)
 		cmocka_unit_test(test_plain_header),
 		cmocka_unit_test(test_flags_without_meaning_are_cleared),
 		cmocka_unit_test(test_checksum_not_negotiated),
+		cmocka_unit_test(test_checksum_of_nothing),
 		cmocka_unit_test(test_checksum_offsets_to_the_last_byte),
 		cmocka_unit_test(test_offsets_without_the_flag_are_cleared),
 		cmocka_unit_test(test_hdr_len_is_a_hint),

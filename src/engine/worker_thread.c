@@ -14,96 +14,31 @@
  *
  * The control thread speaks through a mailbox of one letter: it posts a request,
  * wakes the worker, and waits until it is done. The worker looks between two runs of
- * the lanes, so that a request never meets a frame half way. Each pair has a state:
+ * the lanes, so that a request never meets a frame half way.
+ *
+ * A kick is the one system call that a peer can make last: it shares the eventfd, may
+ * make it block, and fill it. So only the worker kicks, and a letter that is not answered
+ * soon is followed by a signal, which ends the kick (it counts as not sent).
+ *
+ * Each pair has a state:
  *
  *   PARKED ── start ──► RUNNING ── stop ──► PARKED
  *                          └─ broken ring or fd ──► FAILED ── stop ──► PARKED
  */
-#include "engine/worker.h"
+#include "engine/worker_thread.h"
 
+#include <assert.h>
 #include <errno.h>
-#include <pthread.h>
-#include <semaphore.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <string.h>
+#include <sched.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
-
-#include "base/barrier.h"
-#include "base/util.h"
-
-enum pair_state { PAIR_PARKED, PAIR_RUNNING, PAIR_FAILED };
-
-enum request_kind { REQUEST_START, REQUEST_STOP, REQUEST_SEND, REQUEST_QUIT };
-
-struct pair;
-
-struct request {
-	enum request_kind kind;
-	struct pair *pair;
-	struct vq *receive, *transmit; /* to start with */
-	const void *packet;	       /* to send */
-	uint32_t len;
-	int result;
-	sem_t done;
-};
-
-/* What an epoll event is about; its pointer is to one of these. */
-enum wake { WAKE_MAIL, WAKE_FD, WAKE_RECEIVE, WAKE_TRANSMIT, WAKES };
-
-/* A queue pair and its lanes: the worker's, but for what is said to be shared. */
-struct pair {
-	struct lane to_fd __attribute__((aligned(CACHE_LINE)));
-	struct lane to_vq __attribute__((aligned(CACHE_LINE)));
-	struct io *io;
-	int fd; /* of the kernel port */
-	enum pair_state state;
-
-	/* shared */
-	struct worker_failure failure; /* valid while untaken */
-	bool untaken;		       /* atomic: the control thread does not know yet */
-};
-
-struct worker {
-	/* set before the thread runs, constant afterwards */
-	struct worker_config config;
-	pthread_t thread;
-	int mail_fd;  /* eventfd: there is a letter */
-	int event_fd; /* eventfd: the worker failed */
-	int epoll_fd;
-
-	unsigned int npairs;
-
-	/* shared */
-	struct request *mail; /* atomic; NULL when read */
-
-	/* the worker's */
-	unsigned int running; /* pairs */
-	uint64_t sleeps;
-
-	/* how opening went, for worker_open */
-	sem_t opened;
-	int open_error, io_error;
-
-	struct pair pairs[];
-};
-
-/* What epoll hands back, in its 64 bits: the pair's place and what of it. */
-static uint64_t wake_data(unsigned int place, enum wake wake)
-{
-	return (uint64_t)place * WAKES + wake;
-}
-
-/* ---- the worker's thread ---- */
 
 static unsigned int place_of(const struct worker *w, const struct pair *p)
 {
 	return (unsigned int)(p - w->pairs);
 }
 
-static int watch(struct worker *w, int fd, uint64_t data)
+int worker_thread_watch(struct worker *w, int fd, uint64_t data)
 {
 	struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.u64 = data};
 
@@ -115,7 +50,7 @@ static bool watch_room(struct worker *w, struct pair *p, bool on)
 {
 	struct epoll_event ev = {
 		.events = EPOLLIN | EPOLLET | (on ? EPOLLOUT : 0u),
-		.data.u64 = wake_data(place_of(w, p), WAKE_FD),
+		.data.u64 = worker_wake_data(place_of(w, p), WAKE_FD),
 	};
 
 	/* this looks at the fd again: room that came meanwhile ends the sleep at once */
@@ -148,6 +83,16 @@ static void fail_lane(struct worker *w, struct pair *p, const struct lane *lane,
 		fail(w, p, NULL, error);
 }
 
+/* Some peers count a ring as started only when it was kicked. */
+static void kick_once(const struct vq *vq)
+{
+	const uint64_t one = 1;
+
+	/* a full counter has been kicked, and an interrupted write is a peer's own fault */
+	if (write(vq->notify_fd, &one, sizeof(one)) < 0)
+		return;
+}
+
 static void start(struct worker *w, struct pair *p, struct vq *receive, struct vq *transmit)
 {
 	int r;
@@ -160,9 +105,13 @@ static void start(struct worker *w, struct pair *p, struct vq *receive, struct v
 	vq_arm(receive, false);
 	vq_arm(transmit, false);
 	lane_flush(&p->to_fd); /* publishes the empty buffers */
-	r = watch(w, receive->notified_fd, wake_data(place_of(w, p), WAKE_RECEIVE));
+	kick_once(receive);
+	kick_once(transmit);
+	r = worker_thread_watch(w, receive->notified_fd,
+				worker_wake_data(place_of(w, p), WAKE_RECEIVE));
 	if (!r)
-		r = watch(w, transmit->notified_fd, wake_data(place_of(w, p), WAKE_TRANSMIT));
+		r = worker_thread_watch(w, transmit->notified_fd,
+					worker_wake_data(place_of(w, p), WAKE_TRANSMIT));
 	if (r)
 		fail(w, p, NULL, r);
 }
@@ -173,6 +122,7 @@ static void stop(struct worker *w, struct pair *p)
 		return;
 	unwatch(w, p->to_fd.vq->notified_fd);
 	unwatch(w, p->to_vq.vq->notified_fd);
+	assert(vq_quiesce(p->to_fd.vq) == 0 && vq_quiesce(p->to_vq.vq) == 0);
 	p->to_fd.vq = p->to_vq.vq = NULL;
 	w->running -= p->state == PAIR_RUNNING;
 	p->state = PAIR_PARKED;
@@ -316,16 +266,11 @@ static uint64_t idle(struct worker *w, uint64_t since)
 	return since;
 }
 
-static unsigned int pair_number(const struct worker *w, unsigned int place)
-{
-	return w->config.first + place * w->config.step;
-}
-
 /* The first pair decides for all: what works for one fd of a port works for each. */
 static int open_io(struct worker *w, unsigned int place)
 {
 	struct pair *p = &w->pairs[place];
-	unsigned int number = pair_number(w, place);
+	unsigned int number = worker_pair_number(w, place);
 	int r = -EOPNOTSUPP;
 
 	if (w->config.io != WORKER_IO_PLAIN && !w->io_error)
@@ -367,7 +312,7 @@ static void close_thread(struct worker *w)
 		io_close(w->pairs[i].io);
 }
 
-static void *thread_main(void *arg)
+void *worker_thread_main(void *arg)
 {
 	struct worker *w = arg;
 	uint64_t idle_since = 0;
@@ -388,182 +333,4 @@ static void *thread_main(void *arg)
 	}
 	close_thread(w);
 	return NULL;
-}
-
-/* ---- the control thread's side ---- */
-
-static unsigned int place_of_number(const struct worker *w, unsigned int pair)
-{
-	return (pair - w->config.first) / w->config.step;
-}
-
-/* Posts @req and waits until the worker is done with it; returns its result. */
-static int post(struct worker *w, struct request *req)
-{
-	const uint64_t one = 1;
-
-	sem_init(&req->done, 0, 0);
-	__atomic_store_n(&w->mail, req, __ATOMIC_RELEASE);
-	while (write(w->mail_fd, &one, sizeof(one)) < 0 && errno == EINTR)
-		;
-	while (sem_wait(&req->done) < 0 && errno == EINTR)
-		;
-	sem_destroy(&req->done);
-	return req->result;
-}
-
-void worker_start(struct worker *w, unsigned int pair, struct vq *receive, struct vq *transmit)
-{
-	post(w, &(struct request){
-			.kind = REQUEST_START,
-			.pair = &w->pairs[place_of_number(w, pair)],
-			.receive = receive,
-			.transmit = transmit,
-		});
-}
-
-void worker_stop(struct worker *w, unsigned int pair)
-{
-	struct pair *p = &w->pairs[place_of_number(w, pair)];
-
-	post(w, &(struct request){.kind = REQUEST_STOP, .pair = p});
-	/* a failure that was on its way belongs to the rings that are gone now */
-	__atomic_store_n(&p->untaken, false, __ATOMIC_RELAXED);
-}
-
-int worker_send(struct worker *w, unsigned int pair, const void *packet, uint32_t len)
-{
-	return post(w, &(struct request){
-			       .kind = REQUEST_SEND,
-			       .pair = &w->pairs[place_of_number(w, pair)],
-			       .packet = packet,
-			       .len = len,
-		       });
-}
-
-int worker_event_fd(const struct worker *w)
-{
-	return w->event_fd;
-}
-
-struct worker_failure worker_take_failure(struct worker *w)
-{
-	struct worker_failure none = {0};
-	uint64_t value;
-	unsigned int i;
-
-	/* before looking: what fails from here on makes it readable again */
-	if (read(w->event_fd, &value, sizeof(value)) < 0 && errno != EAGAIN)
-		return none;
-	for (i = 0; i < w->npairs; i++)
-		if (__atomic_exchange_n(&w->pairs[i].untaken, false, __ATOMIC_ACQUIRE))
-			return w->pairs[i].failure;
-	return none;
-}
-
-struct worker_counters worker_counters(const struct worker *w, unsigned int pair)
-{
-	const struct pair *p = &w->pairs[place_of_number(w, pair)];
-
-	return (struct worker_counters){&p->to_fd.counters, &p->to_vq.counters, &w->sleeps};
-}
-
-const char *worker_io_name(const struct worker *w)
-{
-	return w->pairs[0].io->name;
-}
-
-static int open_fds(struct worker *w)
-{
-	unsigned int i;
-	int r;
-
-	w->mail_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	w->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (w->mail_fd < 0 || w->event_fd < 0 || w->epoll_fd < 0)
-		return -errno;
-	r = watch(w, w->mail_fd, wake_data(0, WAKE_MAIL));
-	for (i = 0; i < w->npairs && !r; i++) {
-		w->pairs[i].fd = w->config.kp->fds[pair_number(w, i)];
-		r = watch(w, w->pairs[i].fd, wake_data(i, WAKE_FD));
-	}
-	return r;
-}
-
-static void destroy(struct worker *w)
-{
-	close_fd(&w->mail_fd);
-	close_fd(&w->event_fd);
-	close_fd(&w->epoll_fd);
-	sem_destroy(&w->opened);
-	free(w);
-}
-
-/* Signals are the control thread's business. */
-static int spawn(struct worker *w)
-{
-	sigset_t all, old;
-	int r;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r = -pthread_create(&w->thread, NULL, thread_main, w);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return r;
-}
-
-static struct worker *allocate(const struct worker_config *config)
-{
-	unsigned int n = (config->kp->pairs - config->first + config->step - 1) / config->step;
-	size_t size = sizeof(struct worker) + n * sizeof(struct pair);
-	struct worker *w;
-
-	if (posix_memalign((void **)&w, CACHE_LINE, size))
-		return NULL;
-	memset(w, 0, size);
-	w->config = *config;
-	w->npairs = n;
-	w->mail_fd = w->event_fd = w->epoll_fd = -1;
-	return w;
-}
-
-int worker_open(struct worker **out, const struct worker_config *config, int *io_error)
-{
-	struct worker *w;
-	int r;
-
-	*out = NULL;
-	*io_error = 0;
-	w = allocate(config);
-	if (!w)
-		return -ENOMEM;
-	sem_init(&w->opened, 0, 0);
-	r = open_fds(w);
-	if (!r)
-		r = spawn(w);
-	if (r) {
-		destroy(w);
-		return r;
-	}
-	while (sem_wait(&w->opened) < 0 && errno == EINTR)
-		;
-	*io_error = w->io_error;
-	if (w->open_error) {
-		r = w->open_error;
-		pthread_join(w->thread, NULL);
-		destroy(w);
-		return r;
-	}
-	*out = w;
-	return 0;
-}
-
-void worker_close(struct worker *w)
-{
-	if (!w)
-		return;
-	post(w, &(struct request){.kind = REQUEST_QUIT});
-	pthread_join(w->thread, NULL);
-	destroy(w);
 }

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "port/failure.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+
+void failure_describe(const struct failure_log *f, const struct vhost *v, int error, char *buf,
+		      size_t size)
+{
+	/* some peers have rings of one size, and say so in no other way */
+	if (error == -EREMOTEIO && !strcmp(v->request, "SET_VRING_NUM")) {
+		snprintf(buf, size, "%s: %s; its rings may be smaller than %u (--queue-size)",
+			 v->request, v->why, f->queue_size);
+		return;
+	}
+	snprintf(buf, size, "%s%s%s", v->request && v->request[0] ? v->request : "",
+		 v->request && v->request[0] ? ": " : "",
+		 v->why && v->why[0] ? v->why : strerror(-error));
+}
+
+/* Is this reason a new one? */
+static bool is_new(struct failure_log *f, const char *reason)
+{
+	unsigned int i;
+
+	for (i = 0; i < f->n; i++)
+		if (!strcmp(reason, f->reasons[i]))
+			return false;
+	if (f->n == FAILURE_REASONS)
+		return false;
+	snprintf(f->reasons[f->n++], sizeof(f->reasons[0]), "%s", reason);
+	return true;
+}
+
+/* The same reason again and again is one line. */
+void failure_log(struct failure_log *f, const struct vhost *v, int error)
+{
+	bool absent = error == -ENOENT || error == -ECONNREFUSED;
+	char reason[FAILURE_LEN];
+
+	if (error == -ECANCELED)
+		return;
+	if (absent) /* no file, or one that nobody listens on: which, may change while it waits */
+		strcpy(reason, "absent");
+	else
+		failure_describe(f, v, error, reason, sizeof(reason));
+	if (!is_new(f, reason))
+		return;
+	if (absent)
+		log_notice(f->tag, "waiting for the backend at %s (%s)", f->path, strerror(-error));
+	else
+		log_warning(f->tag, "cannot use the backend at %s: %s; trying again", f->path,
+			    reason);
+}
+
+void failure_forget(struct failure_log *f)
+{
+	f->n = 0;
+}

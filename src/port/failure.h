@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Says why there is no connection: each reason once, however often it is met. */
+#ifndef PORT_FAILURE_H
+#define PORT_FAILURE_H
+
+#include <stddef.h>
+#include <vubridge/vhost.h>
+
+/* Different reasons logged until the next success; nobody learns more from further ones. */
+#define FAILURE_REASONS 8u
+#define FAILURE_LEN 128u
+
+struct failure_log {
+	const char *tag, *path;  /* of the lines, and where the peer is */
+	unsigned int queue_size; /* that was asked for */
+	char reasons[FAILURE_REASONS][FAILURE_LEN];
+	unsigned int n;
+};
+
+/* What went wrong with @v, in one phrase. */
+void failure_describe(const struct failure_log *f, const struct vhost *v, int error, char *buf,
+		      size_t size);
+/* Logs it, unless it was logged before. */
+void failure_log(struct failure_log *f, const struct vhost *v, int error);
+/* After a success everything is news again. */
+void failure_forget(struct failure_log *f);
+
+#endif
