@@ -85,6 +85,14 @@ void linkmon_close(struct linkmon *lm)
 	free(lm);
 }
 
+int linkmon_watch(struct linkmon *lm, unsigned int ifindex)
+{
+	lm->ifindex = ifindex;
+	lm->told = LINKMON_NOTHING;
+	memset(&lm->state, 0, sizeof(lm->state));
+	return ifindex ? linkmon_request(lm) : 0;
+}
+
 int linkmon_fd(const struct linkmon *lm)
 {
 	return mnl_socket_get_fd(lm->sock);

@@ -33,6 +33,11 @@ struct linkmon;
  */
 int linkmon_open(struct linkmon **out, unsigned int ifindex, const struct linkmon_events *events,
 		 void *owner);
+/*
+ * Forgets what was told and watches interface @ifindex, of the same namespace, from now
+ * on; 0: none. Not from within an event.
+ */
+int linkmon_watch(struct linkmon *lm, unsigned int ifindex);
 /* Readable when linkmon_dispatch has something to do. */
 int linkmon_fd(const struct linkmon *lm);
 /* Reads all that is pending, without blocking. 0, or -errno when the socket failed. */
