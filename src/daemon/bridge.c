@@ -12,8 +12,11 @@
 #include "base/util.h"
 #include "daemon/carrier.h"
 #include "daemon/counters.h"
+#include "daemon/isolate.h"
+#include "daemon/path.h"
+#include "daemon/watch.h"
 #include "engine/worker.h"
-#include "net/linkmon.h"
+#include "net/netns.h"
 #include "net/rtnl.h"
 #include "net/tap.h"
 #include "port/frontend.h"
@@ -31,9 +34,8 @@ struct bridge {
 	unsigned int pairs;
 
 	struct kport *kport;
-	struct linkmon *linkmon;
+	struct watch *watch;
 	struct linkmon_state link; /* as last told by the kernel */
-	sd_event_source *linkmon_source;
 
 	struct worker **workers;          /* [pairs] */
 	sd_event_source **worker_sources; /* [pairs] */
@@ -55,7 +57,7 @@ static void set_carrier(struct bridge *b, bool on)
 {
 	int r = b->kport->ops->set_carrier(b->kport, on);
 
-	if (r && r != -EBADFD) /* a deleted interface is linkmon's news */
+	if (r && r != -EBADFD) /* a deleted interface is the watch's news */
 		log_error(tag(b), "cannot turn the carrier %s: %s", on ? "on" : "off",
 			  strerror(-r));
 }
@@ -143,7 +145,7 @@ static int on_worker(sd_event_source *source __attribute__((unused)), int fd,
 			failure = worker_take_failure(b->workers[i]);
 	if (failure.vq)
 		b->vport->ops->broken(b->vport, failure.vq);
-	else if (failure.fd_error == -EBADFD) /* deleted: linkmon's news, in a moment */
+	else if (failure.fd_error == -EBADFD) /* deleted: the watch's news, in a moment */
 		log_debug(tag(b), "the interface's file descriptor is dead");
 	else if (failure.fd_error) {
 		log_error(tag(b), "cannot read the interface: %s", strerror(-failure.fd_error));
@@ -161,40 +163,33 @@ static void on_link_changed(void *owner, const struct linkmon_state *state)
 	b->link = *state;
 }
 
-static void on_link_gone(void *owner)
-{
-	struct bridge *b = owner;
-
-	log_error(tag(b), "the interface is gone (deleted, or moved to another network namespace)");
-	sd_event_exit(b->event, OPTIONS_EXIT_SYSTEM);
-}
-
-static const struct linkmon_events link_events = {
-	.changed = on_link_changed,
-	.gone = on_link_gone,
-};
-
 /*
  * Anyone with the right may set the carrier (ip link set … carrier): it is put back.
  * News may be older than our own last change, so the same value is set again then.
  */
-static int on_linkmon(sd_event_source *source __attribute__((unused)),
-		      int fd __attribute__((unused)), uint32_t revents __attribute__((unused)),
-		      void *userdata)
+static void on_link_settled(void *owner, bool seen)
 {
-	struct bridge *b = userdata;
-	int r = linkmon_dispatch(b->linkmon);
+	struct bridge *b = owner;
 
-	if (r) {
-		log_error(tag(b), "cannot watch the interface: %s", strerror(-r));
-		return sd_event_exit(b->event, OPTIONS_EXIT_SYSTEM);
-	}
-	if (b->link.carrier != b->forwarding) {
+	if (seen && b->link.carrier == b->forwarding)
+		return;
+	if (seen)
 		log_debug(tag(b), "the carrier was not as it should be, setting it again");
-		set_carrier(b, b->forwarding);
-	}
-	return 0;
+	set_carrier(b, b->forwarding);
 }
+
+static void on_link_lost(void *owner)
+{
+	struct bridge *b = owner;
+
+	sd_event_exit(b->event, OPTIONS_EXIT_SYSTEM);
+}
+
+static const struct watch_events link_events = {
+	.changed = on_link_changed,
+	.settled = on_link_settled,
+	.lost = on_link_lost,
+};
 
 /* ---- life ---- */
 
@@ -213,44 +208,123 @@ static int open_kport(struct bridge *b, char *error, size_t size)
 	return r;
 }
 
+/* A setting that is there already takes no capability. */
+static int set_mac(struct bridge *b, struct rtnl *rt, const struct rtnl_info *is)
+{
+	const uint8_t *mac = b->options->mac.addr;
+	int r = 0;
+
+	if (!b->options->mac.given || !memcmp(is->mac, mac, ETH_ALEN))
+		return 0;
+	r = rtnl_set_mac(rt, b->kport->ifindex, mac);
+	if (!r)
+		memcpy(b->kport->mac, mac, ETH_ALEN);
+	return r;
+}
+
+static int set_mtu(struct bridge *b, struct rtnl *rt, const struct rtnl_info *is)
+{
+	unsigned int mtu = b->options->mtu;
+
+	return mtu && is->mtu != mtu ? rtnl_set_mtu(rt, b->kport->ifindex, mtu) : 0;
+}
+
+static void refuse_setting(char *error, size_t size, const char *setting, int r)
+{
+	snprintf(error, size, "%s: the kernel refuses it: %s%s", setting, strerror(-r),
+		 r == -EPERM ? "; run with CAP_NET_ADMIN, or set it beforehand (ip link set)" : "");
+}
+
 /* Address and MTU, as far as they were asked for. */
 static int configure(struct bridge *b, char *error, size_t size)
 {
-	const struct options *o = b->options;
+	struct rtnl_info is;
+	char setting[32];
 	struct rtnl *rt;
 	int r = rtnl_open(&rt);
 
+	if (!r)
+		r = rtnl_get(rt, b->kport->ifindex, &is);
 	if (r) {
-		snprintf(error, size, "cannot open a netlink socket: %s", strerror(-r));
+		snprintf(error, size, "cannot look at the interface: %s", strerror(-r));
+		rtnl_close(rt);
 		return r;
 	}
-	if (o->mac.given) {
-		r = rtnl_set_mac(rt, b->kport->ifindex, o->mac.addr);
-		if (!r)
-			memcpy(b->kport->mac, o->mac.addr, ETH_ALEN);
-		else
-			snprintf(error, size, "--mac: the kernel refuses the address: %s",
-				 strerror(-r));
-	}
-	if (!r && o->mtu) {
-		r = rtnl_set_mtu(rt, b->kport->ifindex, o->mtu);
+	r = set_mac(b, rt, &is);
+	if (r) {
+		refuse_setting(error, size, "--mac", r);
+	} else {
+		r = set_mtu(b, rt, &is);
+		snprintf(setting, sizeof(setting), "--mtu '%u'", b->options->mtu);
 		if (r)
-			snprintf(error, size, "--mtu '%u': the kernel refuses it: %s", o->mtu,
-				 strerror(-r));
+			refuse_setting(error, size, setting, r);
 	}
 	rtnl_close(rt);
 	return r;
 }
 
-static int open_linkmon(struct bridge *b)
+static int open_interface(struct bridge *b, char *error, size_t size)
 {
-	int r = linkmon_open(&b->linkmon, b->kport->ifindex, &link_events, b);
+	int r = open_kport(b, error, size);
 
+	if (!r)
+		r = configure(b, error, size);
 	if (r)
 		return r;
-	r = sd_event_add_io(b->event, &b->linkmon_source, linkmon_fd(b->linkmon), EPOLLIN,
-			    on_linkmon, b);
-	return r < 0 ? r : 0;
+	r = watch_open(&b->watch, b->event, b->kport, b->options->netns, &link_events, b);
+	if (r)
+		snprintf(error, size, "cannot watch the interface: %s", strerror(-r));
+	return r;
+}
+
+/* All that --netns is about is opened there; abstract sockets, say, are looked for here. */
+static int open_interface_there(struct bridge *b, char *error, size_t size)
+{
+	const char *name = b->options->netns, *why = "";
+	int home, fd, r, left;
+
+	fd = netns_open(name, &why);
+	r = fd < 0 ? fd : netns_enter(fd, &home);
+	if (r) {
+		options_refuse(error, size, "netns", name, "%s%s",
+			       why[0] ? why : strerror(-r),
+			       fd >= 0 && r == -EPERM ? "; run with CAP_SYS_ADMIN" : "");
+		close_fd(&fd);
+		return r;
+	}
+	close_fd(&fd);
+	r = open_interface(b, error, size);
+	left = netns_leave(&home);
+	if (!left)
+		return r;
+	options_refuse(error, size, "netns", name, "cannot leave it again: %s", strerror(-left));
+	return left;
+}
+
+/*
+ * Before any thread is made. What is left is said: nobody who looks for the reason why
+ * an address does not change shall have to guess.
+ */
+static int drop_privileges(struct bridge *b, char *error, size_t size)
+{
+	const struct options *o = b->options;
+	unsigned int keep = o->keep_caps ? ISOLATE_NET_ADMIN | ISOLATE_SYS_ADMIN :
+			    b->kport->needs_net_admin ? ISOLATE_NET_ADMIN : 0;
+	enum path_kind kind;
+	const char *why;
+	int r = isolate_drop(&o->user, keep, &why);
+
+	if (r && o->user.name) {
+		options_refuse(error, size, "user", o->user.name, "%s (%s)", why, strerror(-r));
+		return r;
+	}
+	if (r) {
+		snprintf(error, size, "%s: %s", why, strerror(-r));
+		return r;
+	}
+	isolate_log(tag(b), o->user.name);
+	/* what root may connect to, this user perhaps may not */
+	return path_classify(o->path, &kind, error, size);
 }
 
 static int open_worker(struct bridge *b, unsigned int i, int *io_error)
@@ -317,6 +391,16 @@ static int open_vport(struct bridge *b, int cancel_fd, char *error, size_t size)
 	return r;
 }
 
+/* Last of all: a start that fails leaves nothing behind. */
+static int persist(struct bridge *b, char *error, size_t size)
+{
+	int r = b->options->persist ? b->kport->ops->persist(b->kport) : 0;
+
+	if (r)
+		snprintf(error, size, "--persist: the kernel refuses it: %s", strerror(-r));
+	return r;
+}
+
 int bridge_open(struct bridge **out, sd_event *event, const struct options *options,
 		int cancel_fd, char *error, size_t size)
 {
@@ -332,18 +416,16 @@ int bridge_open(struct bridge **out, sd_event *event, const struct options *opti
 	b->options = options;
 	b->event = sd_event_ref(event);
 	b->pairs = PAIRS;
-	r = open_kport(b, error, size);
+	r = options->netns ? open_interface_there(b, error, size) : open_interface(b, error, size);
 	if (!r)
-		r = configure(b, error, size);
-	if (!r)
-		r = open_linkmon(b);
+		r = drop_privileges(b, error, size);
 	if (!r)
 		r = open_workers(b, error, size);
 	if (!r)
 		r = open_vport(b, cancel_fd, error, size);
+	if (!r)
+		r = persist(b, error, size);
 	if (r) {
-		if (!error[0])
-			snprintf(error, size, "cannot watch the interface: %s", strerror(-r));
 		bridge_close(b);
 		return r;
 	}
@@ -369,8 +451,7 @@ void bridge_close(struct bridge *b)
 	}
 	free(b->worker_sources);
 	free(b->workers);
-	sd_event_source_disable_unref(b->linkmon_source);
-	linkmon_close(b->linkmon);
+	watch_close(b->watch);
 	if (b->kport)
 		b->kport->ops->close(b->kport);
 	sd_event_unref(b->event);

@@ -20,6 +20,7 @@
 #include <getopt.h>
 #include <limits.h>
 #include <linux/if.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <string.h>
 #include <syslog.h>
@@ -210,12 +211,48 @@ static void allowed_choice(const struct option_row *row, char *buf, size_t size)
 				      c->name);
 }
 
+/* A name in the directory of "ip netns", or a path. */
+static bool store_netns(const struct option_row *row, const char *value, void *field)
+{
+	if (!strcmp(value, ".") || !strcmp(value, ".."))
+		return false;
+	if (!strchr(value, '/') && strlen(value) > NAME_MAX)
+		return false;
+	return store_path(row, value, field);
+}
+
+static void allowed_netns(const struct option_row *row, char *buf, size_t size)
+{
+	(void)row;
+	snprintf(buf, size, "a name as in \"ip netns\", or a path with a / in it");
+}
+
+static bool store_user(const struct option_row *row, const char *value, void *field)
+{
+	const struct passwd *pw = getpwnam(value);
+
+	(void)row;
+	if (!pw)
+		return false;
+	*(struct options_user *)field =
+		(struct options_user){ .name = value, .uid = pw->pw_uid, .gid = pw->pw_gid };
+	return true;
+}
+
+static void allowed_user(const struct option_row *row, char *buf, size_t size)
+{
+	(void)row;
+	snprintf(buf, size, "the name of a user of this system");
+}
+
 static const struct option_type type_path = { store_path, allowed_path };
 static const struct option_type type_iface = { store_iface, allowed_iface };
 static const struct option_type type_mac = { store_mac, allowed_mac };
 static const struct option_type type_number = { store_number, allowed_number };
 static const struct option_type type_power = { store_power, allowed_power };
 static const struct option_type type_choice = { store_choice, allowed_choice };
+static const struct option_type type_netns = { store_netns, allowed_netns };
+static const struct option_type type_user = { store_user, allowed_user };
 
 /* The table */
 
@@ -249,6 +286,10 @@ static const struct option_row rows[] = {
 	  FIELD(mac), .help = "hardware address of the interface" },
 	{ .name = "mtu", .type = &type_number, .metavar = "N", .min = 68, .max = 65521,
 	  FIELD(mtu), .help = "largest packet of the interface, in bytes" },
+	{ .name = "netns", .type = &type_netns, .metavar = "NAME",
+	  FIELD(netns), .help = "network namespace of the interface" },
+	{ .name = "persist",
+	  FIELD(persist), .help = "leave the interface behind at the end" },
 	{ .name = "queue-size", .type = &type_power, .metavar = "N", .fallback = "256",
 	  .min = 64, .max = 32768,
 	  FIELD(queue_size), .help = "descriptors in each ring" },
@@ -263,6 +304,10 @@ static const struct option_row rows[] = {
 	  FIELD(idle_us), .help = "microseconds without work before a worker sleeps" },
 	{ .name = "hugepages",
 	  FIELD(hugepages), .help = "use huge pages for ring memory if there are any" },
+	{ .name = "user", .type = &type_user, .metavar = "NAME",
+	  FIELD(user), .help = "run as this user once the interface is open" },
+	{ .name = "keep-caps",
+	  FIELD(keep_caps), .help = "keep CAP_NET_ADMIN and CAP_SYS_ADMIN" },
 	{ .name = "log-level", .type = &type_choice, .metavar = "LEVEL", .fallback = "info",
 	  .choices = choices_log_level,
 	  FIELD(log_level), .help = "least important lines to log" },

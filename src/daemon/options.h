@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 /* Enough for any line that options_parse, options_refuse or path_classify writes. */
 #define OPTIONS_ERROR_MAX 768u
@@ -39,17 +40,27 @@ struct options_mac {
 	uint8_t addr[ETH_ALEN];
 };
 
+struct options_user {
+	const char *name; /* NULL: whoever we are */
+	uid_t uid;
+	gid_t gid;
+};
+
 /* Strings are argv's own or static. */
 struct options {
 	const char *path;
 	const char *iface;
 	struct options_mac mac;
 	unsigned int mtu; /* 0: not given */
+	bool persist;
+	const char *netns; /* NULL: ours */
 	unsigned int queue_size;
 	int io;   /* enum options_io */
 	int poll; /* enum options_poll */
 	unsigned int idle_us;
 	bool hugepages;
+	struct options_user user;
+	bool keep_caps;
 	int log_level; /* LOG_ERR to LOG_DEBUG, for log_set_level */
 };
 

@@ -40,14 +40,16 @@ refused 2 "--path.*given before" --path "$sock" --path "$sock"
 refused 2 "--mtu.*given before" --path "$sock" --mtu 1500 --mtu 1500
 refused 2 '--pat: unknown' --pat "$sock"
 refused 2 '--queue: unknown' --path "$sock" --queue 256
-refused 2 '--hugepages' --path "$sock" --hugepages=1
+for option in hugepages persist keep-caps; do
+  refused 2 "^vubridge: --$option '1': takes no value" --path "$sock" "--$option=1"
+done
 
 # values: option, value
 for case in 'iface:' 'iface:sixteencharacter' 'iface:a/b' 'iface:a b' 'iface:.' 'iface:..' 'iface:a:b' \
   'iface:%d%d' 'iface:%s' 'mac:1' 'mac:00:00:00:00:00:00' 'mac:01:00:5e:00:00:01' 'mac:02:00:00:00:00:0g' \
   'mtu:67' 'mtu:65522' 'mtu:abc' 'mtu:12x' 'mtu:-1' 'mtu: 1500' 'mtu:' 'queue-size:0' 'queue-size:32' \
   'queue-size:100' 'queue-size:65536' 'queue-size:4294967552' 'queue-size:1e3' 'io:epoll' 'io:' 'poll:off' \
-  'idle-us:1000001' 'idle-us:99999999999999999999' 'idle-us:0x10' 'log-level:verbose'; do
+  'netns:' 'netns:.' 'netns:..' 'user:' 'user:no such user' 'user:0' 'idle-us:1000001' 'idle-us:99999999999999999999' 'idle-us:0x10' 'log-level:verbose'; do
   option=${case%%:*} value=${case#*:}
   refused 2 "^vubridge: --$option '$value': " --path "$sock" "--$option" "$value"
 done
@@ -105,7 +107,7 @@ time.sleep(60)' "$TMP/dgram"
 wait_until 5 test -S "$TMP/dgram" || fail "no datagram socket"
 start_vubridge dgram "$NS_A" --path "$TMP/dgram" --iface v1
 sleep 1
-[ "$(wc -l <"$TMP/dgram.log")" = 1 ] || fail "a datagram socket: $(cat "$TMP/dgram.log")"
+[ "$(said dgram | wc -l)" = 1 ] || fail "a datagram socket: $(cat "$TMP/dgram.log")"
 grep -q 'stream' "$TMP/dgram.log" || fail "a datagram socket: $(cat "$TMP/dgram.log")"
 stop "${PID[dgram]}"
 
@@ -115,7 +117,7 @@ wait_until 5 grep -q waiting "$TMP/dead.log" || fail "no word of a missing backe
 python3 -c 'import socket, sys
 socket.socket(socket.AF_UNIX, socket.SOCK_STREAM).bind(sys.argv[1])' "$TMP/dead"
 sleep 0.5
-[ "$(wc -l <"$TMP/dead.log")" = 1 ] || fail "a dead socket: $(cat "$TMP/dead.log")"
+[ "$(said dead | wc -l)" = 1 ] || fail "a dead socket: $(cat "$TMP/dead.log")"
 stop "${PID[dead]}"
 
 # a path longer than an address of a socket can be
