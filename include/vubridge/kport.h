@@ -45,6 +45,18 @@ struct kport_ops {
 	/* The kernel's own count of frames it dropped since the interface was made because our
 	 * queue was full (tx_dropped). */
 	int (*get_overflows)(struct kport *kp, uint64_t *count);
+	/* From now on close leaves the interface behind, without carrier. */
+	int (*persist)(struct kport *kp);
+	/*
+	 * The interface is not where it was: brings name up to date and says what became of
+	 * it. 0: it is in the namespace of this port's netlink socket, ifindex is right. 1: it
+	 * is in *netns, a descriptor that is the caller's to close. -EBADFD: it was deleted.
+	 * Other errors: it lives, but where it is cannot be asked; ifindex is 0. NULL: a port
+	 * that cannot follow its interface.
+	 */
+	int (*find)(struct kport *kp, int *netns);
+	/* Makes the calling thread's namespace the port's, where the interface must be. */
+	int (*settle)(struct kport *kp);
 	/* Removes an interface that open created, closes what open opened. NULL-safe. */
 	void (*close)(struct kport *kp);
 };
@@ -61,6 +73,7 @@ struct kport {
 	unsigned int hidden_ifindex;
 	uint8_t mac[ETH_ALEN];
 	uint8_t hdr_len;  /* bytes of virtio-net header before each frame on the fds */
+	bool needs_net_admin; /* set_carrier takes CAP_NET_ADMIN, for as long as it runs */
 	bool vectored;    /* frames pass by plain readv and writev (so io_uring may do it too) */
 	bool created;     /* by open; the interface did not exist before */
 	unsigned int pairs;

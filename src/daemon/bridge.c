@@ -14,12 +14,10 @@
 #include "daemon/announce.h"
 #include "daemon/carrier.h"
 #include "daemon/counters.h"
-#include "daemon/mirror.h"
+#include "daemon/interface.h"
+#include "daemon/isolate.h"
+#include "daemon/path.h"
 #include "engine/worker.h"
-#include "net/linkmon.h"
-#include "net/packet.h"
-#include "net/rtnl.h"
-#include "net/tap.h"
 #include "port/frontend.h"
 #include "vhost/listen.h"
 #include "vhost/user.h"
@@ -33,15 +31,7 @@ struct bridge {
 	sd_event *event;
 	unsigned int pairs, nworkers;
 
-	struct kport *kport;
-	struct rtnl *rtnl;
-	struct linkmon *linkmon;
-	sd_event_source *linkmon_source;
-	/* of a veth, the end that is ours: its life, and whether it is up, is the port's */
-	struct linkmon *hidden_linkmon;
-	struct linkmon_state hidden;
-	sd_event_source *hidden_source;
-	struct mirror mirror;
+	struct interface iface;
 
 	struct worker **workers;          /* [nworkers] */
 	sd_event_source **worker_sources; /* [nworkers] */
@@ -59,14 +49,14 @@ struct bridge {
 
 static const char *tag(const struct bridge *b)
 {
-	return b->kport->name;
+	return b->iface.kport->name;
 }
 
 static void set_carrier(struct bridge *b, bool on)
 {
-	int r = b->kport->ops->set_carrier(b->kport, on);
+	int r = b->iface.kport->ops->set_carrier(b->iface.kport, on);
 
-	if (r && r != -EBADFD) /* a deleted interface is linkmon's news */
+	if (r && r != -EBADFD) /* a deleted interface is the watch's news */
 		log_error(tag(b), "cannot turn the carrier %s: %s", on ? "on" : "off",
 			  strerror(-r));
 }
@@ -78,7 +68,7 @@ static struct worker *worker_of(const struct bridge *b, unsigned int pair)
 
 static void attach_pairs(struct bridge *b, unsigned int n)
 {
-	int r = b->kport->ops->set_pairs(b->kport, n);
+	int r = b->iface.kport->ops->set_pairs(b->iface.kport, n);
 
 	if (r && r != -EBADFD)
 		log_error(tag(b), "cannot use %u queues of the interface: %s", n, strerror(-r));
@@ -113,7 +103,7 @@ static int announce(struct bridge *b)
 	int r = b->vport->ops->announce(b->vport);
 
 	if (r == -EOPNOTSUPP) {
-		announce_packet(packet, b->kport->mac);
+		announce_packet(packet, b->iface.kport->mac);
 		r = worker_send(worker_of(b, 0), 0, packet, sizeof(packet));
 		if (r)
 			log_warning(tag(b), "cannot announce the address: %s", strerror(-r));
@@ -178,13 +168,13 @@ static int follow_device(struct bridge *b)
 static int on_device_up(void *owner)
 {
 	struct bridge *b = owner;
-	int r = b->kport->ops->set_offload(b->kport, b->vport->features);
+	int r = b->iface.kport->ops->set_offload(b->iface.kport, b->vport->features);
 
 	if (r) {
 		log_error(tag(b), "cannot set the interface's offloads: %s", strerror(-r));
 		return r;
 	}
-	r = mirror_up(&b->mirror);
+	r = mirror_up(&b->iface.mirror);
 	return r ? r : follow_device(b);
 }
 
@@ -197,7 +187,7 @@ static void on_device_changed(void *owner, unsigned int changes)
 {
 	struct bridge *b = owner;
 
-	mirror_device(&b->mirror, changes);
+	mirror_device(&b->iface.mirror, changes);
 	follow_device(b);
 	if (changes & VPORT_ANNOUNCE && b->forwarding)
 		announce(b);
@@ -225,7 +215,7 @@ static void on_failure(struct bridge *b, struct worker_failure failure)
 {
 	if (failure.vq)
 		b->vport->ops->broken(b->vport, failure.vq);
-	else if (failure.fd_error == -EBADFD) /* deleted: linkmon's news, in a moment */
+	else if (failure.fd_error == -EBADFD) /* deleted: the watch's news, in a moment */
 		log_debug(tag(b), "the interface's file descriptor is dead");
 	else if (failure.fd_error) {
 		log_error(tag(b), "cannot read the interface: %s", strerror(-failure.fd_error));
@@ -254,147 +244,66 @@ static int on_worker(sd_event_source *source __attribute__((unused)), int fd,
 
 /* ---- what the kernel tells ---- */
 
-static void on_link_changed(void *owner, const struct linkmon_state *state)
-{
-	struct bridge *b = owner;
-
-	mirror_link(&b->mirror, state);
-}
-
-static void on_hidden_changed(void *owner, const struct linkmon_state *state)
-{
-	struct bridge *b = owner;
-
-	b->hidden = *state;
-}
-
-static void on_port_gone(void *owner)
-{
-	struct bridge *b = owner;
-
-	b->ending = "the interface is gone";
-	log_error(tag(b), "the interface is gone (deleted, or moved to another network namespace)");
-	sd_event_exit(b->event, OPTIONS_EXIT_SYSTEM);
-}
-
-/* Is the hidden end of the interface that has gone from here still there? */
-static bool hidden_remains(const struct bridge *b)
-{
-	struct rtnl_info info;
-	struct rtnl *rt;
-	bool remains;
-
-	if (rtnl_open(&rt))
-		return false;
-	remains = !rtnl_get(rt, b->kport->hidden_ifindex, &info);
-	rtnl_close(rt);
-	return remains;
-}
-
-/* The user's end of a veth may go where it likes; both are deleted together. */
-static void on_link_gone(void *owner)
-{
-	struct bridge *b = owner;
-
-	if (!b->kport->hidden_ifindex)
-		on_port_gone(owner);
-	else if (hidden_remains(b))
-		log_notice(tag(b), "the interface was moved to another network namespace");
-}
-
-static const struct linkmon_events link_events = {
-	.changed = on_link_changed,
-	.gone = on_link_gone,
-};
-
-static const struct linkmon_events hidden_events = {
-	.changed = on_hidden_changed,
-	.gone = on_port_gone,
-};
-
-/* What set_carrier was last asked for, by anyone; a veth's own carrier is its user's too. */
-static bool carrier_asked(const struct bridge *b)
-{
-	return b->kport->hidden_ifindex ? b->hidden.flags & IFF_UP : b->mirror.link.carrier;
-}
-
 /*
  * Anyone with the right may set the carrier (ip link set … carrier): it is put back.
  * News may be older than our own last change, so the same value is set again then.
  */
-static int on_linkmon(sd_event_source *source, int fd __attribute__((unused)),
-		      uint32_t revents __attribute__((unused)), void *userdata)
+static void on_link_settled(void *owner)
 {
-	struct bridge *b = userdata;
-	int r = linkmon_dispatch(source == b->hidden_source ? b->hidden_linkmon : b->linkmon);
+	struct bridge *b = owner;
 
-	if (r) {
-		log_error(tag(b), "cannot watch the interface: %s", strerror(-r));
-		return sd_event_exit(b->event, OPTIONS_EXIT_SYSTEM);
-	}
-	if (carrier_asked(b) != b->forwarding) {
-		log_debug(tag(b), "the carrier was not as it should be, setting it again");
-		set_carrier(b, b->forwarding);
-	}
-	return 0;
+	if (interface_carrier_is(&b->iface, b->forwarding))
+		return;
+	log_debug(tag(b), "the carrier may not be as it should be, setting it again");
+	set_carrier(b, b->forwarding);
 }
+
+static void on_link_lost(void *owner)
+{
+	struct bridge *b = owner;
+
+	b->ending = "the interface is gone";
+	sd_event_exit(b->event, OPTIONS_EXIT_SYSTEM);
+}
+
+static const struct interface_events interface_events = {
+	.settled = on_link_settled,
+	.lost = on_link_lost,
+};
 
 /* ---- life ---- */
 
-static int open_kport(struct bridge *b, char *error, size_t size)
+/*
+ * Before any thread is made. What is left is said: nobody who looks for the reason why
+ * an address does not change shall have to guess.
+ */
+static int drop_privileges(struct bridge *b, char *error, size_t size)
 {
 	const struct options *o = b->options;
-	const struct tap_config tap = { .name = o->iface, .pairs = b->pairs };
-	const struct packet_config veth = { .name = o->iface, .peer = o->veth_peer };
-	const char *why = "";
-	int r = o->iface_type == OPTIONS_IFACE_VETH ? packet_open(&veth, &b->kport, &why) :
-						      tap_open(&tap, &b->kport, &why);
+	unsigned int keep = o->keep_caps                     ? ISOLATE_NET_ADMIN | ISOLATE_SYS_ADMIN
+			    : b->iface.kport->needs_net_admin ? ISOLATE_NET_ADMIN
+							      : 0;
+	enum path_kind kind;
+	const char *why;
+	int r = isolate_drop(&o->user, keep, &why);
 
-	if (r && why[0] && r != -EINVAL) /* of which the phrase says all */
-		options_refuse(error, size, "iface", b->options->iface, "%s (%s)", why,
-			       strerror(-r));
-	else if (r)
-		options_refuse(error, size, "iface", b->options->iface, "%s",
-			       why[0] ? why : strerror(-r));
-	return r;
-}
-
-/* Address, MTU and speed, as far as they are known yet. */
-static int configure(struct bridge *b, char *error, size_t size)
-{
-	int r = rtnl_open(&b->rtnl);
-
-	if (r) {
-		snprintf(error, size, "cannot open a netlink socket: %s", strerror(-r));
+	if (r && o->user.name) {
+		options_refuse(error, size, "user", o->user.name, "%s (%s)", why, strerror(-r));
 		return r;
 	}
-	b->mirror = (struct mirror){ .options = b->options, .kport = b->kport, .rtnl = b->rtnl };
-	return mirror_begin(&b->mirror, error, size);
-}
-
-static int watch_link(struct bridge *b, unsigned int ifindex, const struct linkmon_events *events,
-		      struct linkmon **lm, sd_event_source **source)
-{
-	int r = ifindex ? linkmon_open(lm, ifindex, events, b) : 0;
-
-	if (r || !ifindex)
+	if (r) {
+		snprintf(error, size, "%s: %s", why, strerror(-r));
 		return r;
-	r = sd_event_add_io(b->event, source, linkmon_fd(*lm), EPOLLIN, on_linkmon, b);
-	return r < 0 ? r : 0;
-}
-
-static int open_linkmon(struct bridge *b)
-{
-	int r = watch_link(b, b->kport->ifindex, &link_events, &b->linkmon, &b->linkmon_source);
-
-	return r ? r : watch_link(b, b->kport->hidden_ifindex, &hidden_events, &b->hidden_linkmon,
-				  &b->hidden_source);
+	}
+	isolate_log(tag(b), o->user.name);
+	/* what root may connect to, this user perhaps may not */
+	return o->server ? 0 : path_classify(o->path, &kind, error, size);
 }
 
 static int open_worker(struct bridge *b, unsigned int i, int *io_error)
 {
 	const struct worker_config config = {
-		.kp = b->kport,
+		.kp = b->iface.kport,
 		.first = i,
 		.step = b->nworkers,
 		.io = b->options->io == OPTIONS_IO_URING ? WORKER_IO_URING :
@@ -432,7 +341,7 @@ static int open_workers(struct bridge *b, char *error, size_t size)
 			 b->options->cpus.cpu[(i - 1) % b->options->cpus.n]);
 	else if (r)
 		snprintf(error, size, "cannot start a worker: %s", strerror(-r));
-	else if (io_error && b->kport->vectored)
+	else if (io_error && b->iface.kport->vectored)
 		log_notice(tag(b), "io_uring is refused here (%s): using readv and writev",
 			   strerror(-io_error));
 	else
@@ -446,7 +355,7 @@ static int open_workers(struct bridge *b, char *error, size_t size)
 static uint64_t usable_features(const struct bridge *b)
 {
 	uint64_t features = FEATURE_RING_MASK | FEATURE_SHARED_MASK | FEATURE_DEVICE_MASK |
-			    (b->kport->offloads & FEATURE_OFFLOAD_MASK);
+			    (b->iface.kport->offloads & FEATURE_OFFLOAD_MASK);
 
 	if (!b->options->cq)
 		features &= ~FEATURE_NET(CTRL_VQ);
@@ -497,11 +406,22 @@ static int open_vport(struct bridge *b, int cancel_fd, char *error, size_t size)
 	b->vhost = vhost_user_new(b->options->path, ANSWER_TIMEOUT_MS, cancel_fd);
 	config.vhost = b->vhost;
 	r = b->vhost ? frontend_open(&b->vport, b->event, &config, &device_events, b) : -ENOMEM;
-	b->mirror.vport = b->vport;
+	b->iface.mirror.vport = b->vport;
 	if (!r)
 		r = b->vport->ops->start(b->vport);
 	if (r)
 		snprintf(error, size, "cannot make the device: %s", strerror(-r));
+	return r;
+}
+
+/* Last of all: a start that fails leaves nothing behind. */
+static int persist(struct bridge *b, char *error, size_t size)
+{
+	struct kport *kp = b->iface.kport;
+	int r = b->options->persist ? kp->ops->persist(kp) : 0;
+
+	if (r)
+		snprintf(error, size, "--persist: the kernel refuses it: %s", strerror(-r));
 	return r;
 }
 
@@ -519,22 +439,26 @@ int bridge_open(struct bridge **out, sd_event *event, const struct options *opti
 	}
 	b->options = options;
 	b->event = sd_event_ref(event);
+	b->iface = (struct interface){
+		.options = options,
+		.event = event,
+		.events = &interface_events,
+		.owner = b,
+	};
 	b->pairs = options->queues;
 	b->nworkers = options->workers ? MIN(options->workers, b->pairs) : b->pairs;
 	r = open_listen(b, error, size);
 	if (!r)
-		r = open_kport(b, error, size);
+		r = interface_open(&b->iface, b->pairs, error, size);
 	if (!r)
-		r = configure(b, error, size);
-	if (!r)
-		r = open_linkmon(b);
+		r = drop_privileges(b, error, size);
 	if (!r)
 		r = open_workers(b, error, size);
 	if (!r)
 		r = open_vport(b, cancel_fd, error, size);
+	if (!r)
+		r = persist(b, error, size);
 	if (r) {
-		if (!error[0])
-			snprintf(error, size, "cannot watch the interface: %s", strerror(-r));
 		bridge_close(b);
 		return r;
 	}
@@ -563,13 +487,7 @@ void bridge_close(struct bridge *b)
 	}
 	free(b->worker_sources);
 	free(b->workers);
-	sd_event_source_disable_unref(b->hidden_source);
-	linkmon_close(b->hidden_linkmon);
-	sd_event_source_disable_unref(b->linkmon_source);
-	linkmon_close(b->linkmon);
-	rtnl_close(b->rtnl);
-	if (b->kport)
-		b->kport->ops->close(b->kport);
+	interface_close(&b->iface);
 	sd_event_unref(b->event);
 	free(b);
 }
@@ -585,5 +503,5 @@ void bridge_log_counters(const struct bridge *b)
 
 	for (i = 0; i < b->pairs; i++)
 		counters_log_pair(tag(b), i, worker_counters(worker_of(b, i), i));
-	counters_log_port(tag(b), b->kport, b->vport);
+	counters_log_port(tag(b), b->iface.kport, b->vport);
 }

@@ -47,7 +47,8 @@ void counters_log_port(const char *tag, struct kport *kp, const struct vport *vp
 	int r = kp->ops->get_overflows(kp, &overflows);
 
 	if (r)
-		log_warning(tag, "cannot read the interface's counters: %s", strerror(-r));
+		log_notice(tag, "tx: drops: overflow unknown (%s); connects %" PRIu64,
+			   strerror(-r), vp->connects);
 	else
 		log_notice(tag, "tx: drops: overflow %" PRIu64 "; connects %" PRIu64, overflows,
 			   vp->connects);

@@ -6,6 +6,7 @@
 #include <grp.h>
 #include <limits.h>
 #include <linux/if.h>
+#include <pwd.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -274,6 +275,43 @@ static void allowed_cpus(const struct option_row *row, char *buf, size_t size)
 	(void)row;
 	snprintf(buf, size, "a list of up to %u processors like 0,2-3", OPTIONS_CPUS_MAX);
 }
+
+/* A name in the directory of "ip netns", or a path. */
+static bool store_netns(const struct option_row *row, const char *value, void *field)
+{
+	if (!strcmp(value, ".") || !strcmp(value, ".."))
+		return false;
+	if (!strchr(value, '/') && strlen(value) > NAME_MAX)
+		return false;
+	return store_path(row, value, field);
+}
+
+static void allowed_netns(const struct option_row *row, char *buf, size_t size)
+{
+	(void)row;
+	snprintf(buf, size, "a name as in \"ip netns\", or a path with a / in it");
+}
+
+static bool store_user(const struct option_row *row, const char *value, void *field)
+{
+	const struct passwd *pw = getpwnam(value);
+
+	(void)row;
+	if (!pw)
+		return false;
+	*(struct options_user *)field =
+		(struct options_user){.name = value, .uid = pw->pw_uid, .gid = pw->pw_gid};
+	return true;
+}
+
+static void allowed_user(const struct option_row *row, char *buf, size_t size)
+{
+	(void)row;
+	snprintf(buf, size, "the name of a user of this system");
+}
+
+const struct option_type option_netns = {store_netns, allowed_netns, NULL};
+const struct option_type option_user = {store_user, allowed_user, NULL};
 
 /* Taken apart by options.c, which knows the keys. */
 static bool store_devargs(const struct option_row *row, const char *value, void *field)

@@ -20,6 +20,12 @@ struct options_mac {
 	uint8_t addr[ETH_ALEN];
 };
 
+struct options_user {
+	const char *name; /* NULL: whoever we are */
+	uid_t uid;
+	gid_t gid;
+};
+
 struct options_mode {
 	bool given;
 	mode_t mode;
@@ -83,6 +89,8 @@ extern const struct option_type option_onoff;  /* bool, 0 or 1 */
 extern const struct option_type option_switch; /* bool, 0 or 1, and 1 when bare */
 extern const struct option_type option_mode;   /* struct options_mode */
 extern const struct option_type option_group;  /* struct options_group */
+extern const struct option_type option_netns;	/* const char * */
+extern const struct option_type option_user;	/* struct options_user */
 extern const struct option_type option_cpus;   /* struct options_cpus */
 
 #endif

@@ -79,6 +79,10 @@ static const struct option_row rows[] = {
 	  .devarg = true, FIELD(mac), .help = "hardware address of device and interface" },
 	{ .name = "mtu", .type = &option_number, .metavar = "N", .min = 68, .max = 65521,
 	  FIELD(mtu), .help = "largest packet of the interface, in bytes" },
+	{ .name = "netns", .type = &option_netns, .metavar = "NAME",
+	  FIELD(netns), .help = "network namespace of the interface" },
+	{ .name = "persist",
+	  FIELD(persist), .help = "leave the interface behind at the end" },
 	{ .name = "speed", .type = &option_number, .metavar = "MBPS", .min = 1, .max = INT_MAX,
 	  .devarg = true, FIELD(speed), .help = "speed that ethtool shows, in Mbit/s" },
 	{ .name = "queues", .type = &option_number, .metavar = "N", .fallback = "1",
@@ -114,6 +118,10 @@ static const struct option_row rows[] = {
 	  .help = "options named as DPDK's virtio_user names them" },
 	{ .name = "hugepages",
 	  FIELD(hugepages), .help = "use huge pages for ring memory if there are any" },
+	{ .name = "user", .type = &option_user, .metavar = "NAME",
+	  FIELD(user), .help = "run as this user once the interface is open" },
+	{ .name = "keep-caps",
+	  FIELD(keep_caps), .help = "keep CAP_NET_ADMIN and CAP_SYS_ADMIN" },
 	{ .name = "log-level", .type = &option_choice, .metavar = "LEVEL", .fallback = "info",
 	  .choices = choices_log_level,
 	  FIELD(log_level), .help = "least important lines to log" },
@@ -427,6 +435,9 @@ static int check_veth(struct parse *p)
 	if (o->queues > 1)
 		return options_refuse(p->error, p->size, "queues", number,
 				      "must be 1 with --iface-type veth");
+	if (o->persist)
+		return options_refuse(p->error, p->size, "persist", NULL,
+				      "cannot be used with --iface-type veth");
 	if (o->io == OPTIONS_IO_URING)
 		return options_refuse(p->error, p->size, "io", "uring",
 				      "cannot be used with --iface-type veth, use --io plain");

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 #include "daemon/option_type.h"
 
@@ -51,6 +52,8 @@ struct options {
 	unsigned int speed; /* Mbit/s, 0: not given */
 	unsigned int queues;
 	bool cq;
+	bool persist;
+	const char *netns; /* NULL: ours */
 	unsigned int queue_size;
 	bool mrg_rxbuf;
 	bool server;
@@ -62,6 +65,8 @@ struct options {
 	int poll; /* enum options_poll */
 	unsigned int idle_us;
 	bool hugepages;
+	struct options_user user;
+	bool keep_caps;
 	int log_level; /* LOG_ERR to LOG_DEBUG, for log_set_level */
 };
 

@@ -104,8 +104,8 @@ static int classify_file(const struct refusal *to, const struct stat *st, enum p
 	if (errno != EACCES && errno != EPERM)
 		return 0; /* gone meanwhile, or the call is not served: connect will tell */
 	options_refuse(to->error, to->size, "path", to->path,
-		       "no permission to connect to this socket; run as its owner or group, "
-		       "or change its mode");
+		       "no permission to connect to this socket; run as its owner or group "
+		       "(--user), or change its mode");
 	return -EACCES;
 }
 

@@ -208,6 +208,8 @@ static void close_uring(struct io *io)
 {
 	struct uring *u = container_of(io, struct uring, io);
 
+	/* the ring itself is torn down later; until then the interface would stay in use */
+	io_uring_unregister_files(&u->ring);
 	io_uring_queue_exit(&u->ring);
 	free(u);
 }

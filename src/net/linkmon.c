@@ -66,7 +66,7 @@ int linkmon_open(struct linkmon **out, unsigned int ifindex, const struct linkmo
 	/* subscribe before asking: what changes in between is told too */
 	if (!lm->sock || mnl_socket_bind(lm->sock, RTMGRP_LINK, MNL_SOCKET_AUTOPID) < 0)
 		err = -errno;
-	if (!err)
+	if (!err && ifindex)
 		err = linkmon_request(lm);
 	if (err) {
 		linkmon_close(lm);
@@ -83,6 +83,14 @@ void linkmon_close(struct linkmon *lm)
 	if (lm->sock)
 		mnl_socket_close(lm->sock);
 	free(lm);
+}
+
+int linkmon_watch(struct linkmon *lm, unsigned int ifindex)
+{
+	lm->ifindex = ifindex;
+	lm->told = LINKMON_NOTHING;
+	memset(&lm->state, 0, sizeof(lm->state));
+	return ifindex ? linkmon_request(lm) : 0;
 }
 
 int linkmon_fd(const struct linkmon *lm)

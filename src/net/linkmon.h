@@ -28,11 +28,16 @@ struct linkmon_events {
 struct linkmon;
 
 /*
- * Watches interface @ifindex of this network namespace. Nothing is told before the
+ * Watches interface @ifindex (0: none yet) of this network namespace. Nothing is told before the
  * first linkmon_dispatch. @events must outlive the monitor.
  */
 int linkmon_open(struct linkmon **out, unsigned int ifindex, const struct linkmon_events *events,
 		 void *owner);
+/*
+ * Forgets what was told and watches interface @ifindex, of the same namespace, from now
+ * on; 0: none. Not from within an event.
+ */
+int linkmon_watch(struct linkmon *lm, unsigned int ifindex);
 /* Readable when linkmon_dispatch has something to do. */
 int linkmon_fd(const struct linkmon *lm);
 /* Reads all that is pending, without blocking. 0, or -errno when the socket failed. */

@@ -156,6 +156,26 @@ static int packet_get_overflows(struct kport *kp, uint64_t *count)
 	return 0;
 }
 
+/* The hidden end knows of the other one, but not where it is when it is not here. */
+static int packet_find_user(struct kport *kp, int *netns __attribute__((unused)))
+{
+	struct packet *p = packet_of(kp);
+	struct rtnl_info hidden, user;
+	int err = rtnl_get(p->rtnl, kp->hidden_ifindex, &hidden);
+
+	kp->ifindex = 0;
+	if (err)
+		return err == -ENODEV ? -EBADFD : err;
+	if (hidden.link_netnsid != RTNL_NETNS_HERE)
+		return -EREMOTE;
+	err = rtnl_get(p->rtnl, hidden.link, &user);
+	if (err)
+		return err;
+	kp->ifindex = user.ifindex;
+	memcpy(kp->name, user.name, sizeof(kp->name));
+	return 0;
+}
+
 static void packet_remove(struct packet *p)
 {
 	struct rtnl_info info;
@@ -190,6 +210,7 @@ static const struct kport_ops packet_ops = {
 	.set_carrier = packet_set_carrier,
 	.set_offload = packet_set_offload,
 	.set_pairs = packet_set_pairs,
+	.find = packet_find_user,
 	.get_overflows = packet_get_overflows,
 	.close = packet_close,
 };
@@ -434,6 +455,7 @@ static struct packet *packet_alloc(void)
 	if (!p)
 		return NULL;
 	p->kport.ops = &packet_ops;
+	p->kport.needs_net_admin = true;
 	p->kport.pairs = 1;
 	p->kport.fds = &p->fd;
 	p->fd = -1;

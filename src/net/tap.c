@@ -16,6 +16,7 @@
 #include "net/rtnl.h"
 
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -37,6 +38,7 @@ struct tap {
 	struct kport kport;
 	struct rtnl *rtnl;
 	unsigned int attached; /* queues that the kernel uses, the first ones */
+	bool persist;          /* it shall outlive us */
 	int fds[];
 };
 
@@ -180,6 +182,71 @@ static int tap_get_overflows(struct kport *kp, uint64_t *count)
 }
 
 /*
+ * The owner may attach to it again without a capability. Without an owner everybody
+ * might, which is no state to leave it in.
+ */
+static int tap_persist(struct kport *kp)
+{
+	struct tap *tap = tap_of(kp);
+	int err = 0;
+
+	if (kp->created && ioctl(kp->fds[0], TUNSETOWNER, (unsigned long)geteuid()) < 0)
+		err = -errno;
+	if (!err && ioctl(kp->fds[0], TUNSETPERSIST, 1UL) < 0)
+		err = -errno;
+	tap->persist = !err;
+	return err;
+}
+
+/* Is the interface, called by its name of now, where our netlink socket looks? */
+static bool tap_is_here(struct tap *tap)
+{
+	struct ifreq ifr = { 0 };
+	struct rtnl_info info;
+
+	/* names are not unique among namespaces, random addresses are */
+	if (tap_ioctl(tap->fds[0], SIOCGIFHWADDR, &ifr) ||
+	    rtnl_get_by_name(tap->rtnl, tap->kport.name, &info) || strcmp(info.kind, "tun") ||
+	    memcmp(info.mac, ifr.ifr_hwaddr.sa_data, ETH_ALEN) != 0)
+		return false;
+	tap->kport.ifindex = info.ifindex;
+	memcpy(tap->kport.mac, info.mac, ETH_ALEN);
+	return true;
+}
+
+/* Our descriptors stay tied to it wherever it goes. */
+static int tap_find(struct kport *kp, int *netns)
+{
+	struct tap *tap = tap_of(kp);
+	struct ifreq ifr = { 0 };
+	int err = tap_ioctl(kp->fds[0], TUNGETIFF, &ifr);
+
+	if (err)
+		return err;
+	memcpy(kp->name, ifr.ifr_name, sizeof(kp->name));
+	if (tap_is_here(tap))
+		return 0;
+	kp->ifindex = 0;
+	*netns = ioctl(kp->fds[0], TUNGETDEVNETNS, NULL);
+	return *netns < 0 ? -errno : 1;
+}
+
+static int tap_settle(struct kport *kp)
+{
+	struct tap *tap = tap_of(kp);
+	struct rtnl *old = tap->rtnl;
+	int err = rtnl_open(&tap->rtnl);
+
+	if (!err && tap_is_here(tap)) {
+		rtnl_close(old);
+		return 0;
+	}
+	rtnl_close(tap->rtnl);
+	tap->rtnl = old;
+	return err ? err : -ENODEV;
+}
+
+/*
  * An interface made here is gone with our descriptors, except when someone has made
  * it persistent or holds a duplicate of one.
  */
@@ -187,8 +254,7 @@ static void tap_remove(struct tap *tap)
 {
 	struct rtnl_info info;
 
-	if (!tap->kport.created || !tap->kport.ifindex ||
-	    rtnl_get(tap->rtnl, tap->kport.ifindex, &info))
+	if (!tap->kport.ifindex || rtnl_get(tap->rtnl, tap->kport.ifindex, &info))
 		return;
 	if (!strcmp(info.kind, "tun"))
 		rtnl_delete(tap->rtnl, tap->kport.ifindex);
@@ -198,13 +264,17 @@ static void tap_close(struct kport *kp)
 {
 	struct tap *tap;
 	unsigned int i;
+	bool remove;
 
 	if (!kp)
 		return;
 	tap = tap_of(kp);
+	remove = kp->created && !tap->persist;
+	if (remove) /* takes no capability, unlike what tap_remove does */
+		ioctl(kp->fds[0], TUNSETPERSIST, 0UL);
 	for (i = 0; i < kp->pairs; i++)
 		close_fd(&kp->fds[i]);
-	if (tap->rtnl)
+	if (remove && tap->rtnl)
 		tap_remove(tap);
 	rtnl_close(tap->rtnl);
 	free(tap);
@@ -217,6 +287,9 @@ static const struct kport_ops tap_ops = {
 	.set_offload = tap_set_offload,
 	.set_pairs = tap_set_pairs,
 	.get_overflows = tap_get_overflows,
+	.persist = tap_persist,
+	.find = tap_find,
+	.settle = tap_settle,
 	.close = tap_close,
 };
 

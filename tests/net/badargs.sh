@@ -40,13 +40,16 @@ refused 2 "--path.*given before" --path "$sock" --path "$sock"
 refused 2 "--mtu.*given before" --path "$sock" --mtu 1500 --mtu 1500
 refused 2 '--pat: unknown' --pat "$sock"
 refused 2 '--queue: unknown' --path "$sock" --queue 256
-refused 2 '--hugepages' --path "$sock" --hugepages=1
+for option in hugepages persist keep-caps; do
+  refused 2 "^vubridge: --$option '1': takes no value" --path "$sock" "--$option=1"
+done
 
 # values: option, value
 for case in 'iface:' 'iface:sixteencharacter' 'iface:a/b' 'iface:a b' 'iface:.' 'iface:..' 'iface:a:b' \
   'iface:%d%d' 'iface:%s' 'mac:1' 'mac:00:00:00:00:00:00' 'mac:01:00:5e:00:00:01' 'mac:02:00:00:00:00:0g' \
   'mtu:67' 'mtu:65522' 'mtu:abc' 'mtu:12x' 'mtu:-1' 'mtu: 1500' 'mtu:' 'queue-size:0' 'queue-size:32' \
   'queue-size:100' 'queue-size:65536' 'queue-size:4294967552' 'queue-size:1e3' 'io:epoll' 'io:' 'poll:off' \
+  'netns:' 'netns:.' 'netns:..' 'user:' 'user:no such user' 'user:0' \
   'idle-us:1000001' 'idle-us:99999999999999999999' 'idle-us:0x10' 'log-level:verbose'; do
   option=${case%%:*} value=${case#*:}
   refused 2 "^vubridge: --$option '$value': " --path "$sock" "--$option" "$value"

@@ -182,6 +182,9 @@ ping_ok() {
 # log_lines NAME PATTERN: how many lines of its log match
 log_lines() { grep -cE "$2" "$TMP/$1.log" || true; }
 
+# said NAME: its log, without the line on privileges that each start has
+said() { grep -v ': running .*with ' "$TMP/$1.log" || true; }
+
 # ---- traffic ----
 
 # iperf NS-SERVER NS-CLIENT ADDRESS ARGUMENT…: JSON to iperf.json; one run

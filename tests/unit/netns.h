@@ -18,10 +18,10 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define NETNS_TEST(f) cmocka_unit_test_setup(f, netns_enter)
+#define NETNS_TEST(f) cmocka_unit_test_setup(f, netns_new)
 
 /* A new namespace in which the kernel sends nothing of its own over new interfaces. */
-static inline int netns_enter(void **state)
+static inline int netns_new(void **state)
 {
 	int fd;
 
@@ -47,7 +47,7 @@ static inline int netns_unavailable(void)
 		reason = "not root";
 	else if (access("/dev/net/tun", R_OK | W_OK) < 0)
 		reason = "no /dev/net/tun";
-	else if (netns_enter(NULL) < 0)
+	else if (netns_new(NULL) < 0)
 		reason = "no network namespaces";
 	if (!reason)
 		return 0;

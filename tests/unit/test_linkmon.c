@@ -259,7 +259,7 @@ static void test_moved_away_and_back(void **state)
 	struct watch w;
 
 	there = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	assert_int_equal(netns_enter(state), 0);
+	assert_int_equal(netns_new(state), 0);
 	here = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	watch_open(&w);
 	dispatch(&w);
@@ -274,6 +274,35 @@ static void test_moved_away_and_back(void **state)
 	assert_string_equal(w.last.name, "watched0");
 	close(here);
 	close(there);
+	watch_close(&w);
+}
+
+/* One monitor, another interface; what was told of the first is forgotten. */
+static void test_watch_another(void **state)
+{
+	unsigned int first;
+	struct watch w;
+	int other;
+
+	(void)state;
+	watch_open(&w);
+	dispatch(&w);
+	other = netns_tun("watched1", IFF_TAP);
+	first = w.ifindex;
+	w.ifindex = netns_ifindex(w.rt, "watched1");
+	assert_int_equal(linkmon_watch(w.lm, w.ifindex), 0);
+	dispatch(&w);
+	assert_int_equal(w.changes, 2);
+	assert_string_equal(w.last.name, "watched1");
+	assert_int_equal(rtnl_set_mtu(w.rt, first, 3000), 0);
+	dispatch(&w);
+	assert_int_equal(w.changes, 2);
+	assert_int_equal(linkmon_watch(w.lm, 0), 0);
+	assert_int_equal(rtnl_set_mtu(w.rt, w.ifindex, 3000), 0);
+	close(other);
+	dispatch(&w);
+	assert_int_equal(w.changes, 2);
+	assert_int_equal(w.ends, 0);
 	watch_close(&w);
 }
 
@@ -332,6 +361,7 @@ int main(void)
 		NETNS_TEST(test_deleted),
 		NETNS_TEST(test_missing_from_the_start),
 		NETNS_TEST(test_moved_away_and_back),
+		NETNS_TEST(test_watch_another),
 		NETNS_TEST(test_overrun),
 		NETNS_TEST(test_deleted_in_an_overrun),
 	};

@@ -33,6 +33,10 @@ static void test_defaults(void **state)
 	assert_int_equal(run.o.poll, OPTIONS_POLL_ADAPTIVE);
 	assert_int_equal(run.o.idle_us, 50);
 	assert_false(run.o.hugepages);
+	assert_null(run.o.netns);
+	assert_false(run.o.persist);
+	assert_null(run.o.user.name);
+	assert_false(run.o.keep_caps);
 	assert_int_equal(run.o.log_level, LOG_INFO);
 }
 
@@ -43,7 +47,8 @@ static void test_all_given(void **state)
 
 	(void)state;
 	assert_taken(&run, "--log-level=debug", "--hugepages", "--idle-us", "0", "--poll=busy",
-		     "--io", "plain", "--queue-size=1024", "--mtu", "9000", "--mac",
+		     "--io", "plain", "--queue-size=1024", "--persist", "--netns=blue", "--user",
+		     "root", "--keep-caps", "--mtu", "9000", "--mac",
 		     "02:aB:cd:00:00:FF", "--iface=tap-%d", "--path=@name", "--");
 	assert_string_equal(run.o.path, "@name");
 	assert_string_equal(run.o.iface, "tap-%d");
@@ -55,6 +60,12 @@ static void test_all_given(void **state)
 	assert_int_equal(run.o.poll, OPTIONS_POLL_BUSY);
 	assert_int_equal(run.o.idle_us, 0);
 	assert_true(run.o.hugepages);
+	assert_string_equal(run.o.netns, "blue");
+	assert_true(run.o.persist);
+	assert_string_equal(run.o.user.name, "root");
+	assert_int_equal(run.o.user.uid, 0);
+	assert_int_equal(run.o.user.gid, 0);
+	assert_true(run.o.keep_caps);
 	assert_int_equal(run.o.log_level, LOG_DEBUG);
 }
 
@@ -211,6 +222,45 @@ static void test_mac(void **state)
 	}
 	assert_taken(&run, "--path=s", "--mac=fe:ff:ff:ff:ff:ff");
 	assert_int_equal(run.o.mac.addr[0], 0xfe);
+}
+
+static void test_netns(void **state)
+{
+	static const char *const good[] = { "blue", "...", "/proc/1/ns/net", "./x", "a b" };
+	char name[NAME_MAX + 2], line[OPTIONS_ERROR_MAX];
+	struct run run;
+	size_t i;
+
+	(void)state;
+#define ALLOWED "': must be a name as in \"ip netns\", or a path with a / in it"
+	for (i = 0; i < ARRAY_SIZE(good); i++) {
+		assert_taken(&run, "--path=s", "--netns", good[i]);
+		assert_string_equal(run.o.netns, good[i]);
+	}
+	assert_refused("--netns '" ALLOWED, "--path=s", "--netns=");
+	assert_refused("--netns '." ALLOWED, "--path=s", "--netns=.");
+	assert_refused("--netns '.." ALLOWED, "--path=s", "--netns", "..");
+	assert_refused("--netns 'a?b" ALLOWED, "--path=s", "--netns=a\nb");
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	snprintf(line, sizeof(line), "--netns '%.156s...%s", name, ALLOWED);
+	assert_refused(line, "--path=s", "--netns", name);
+	assert_taken(&run, "--path=s", "--netns", name + 1);
+#undef ALLOWED
+}
+
+static void test_user(void **state)
+{
+	static const char *const bad[] = { "", "no-such-user", "0", " root", "root:root" };
+	char line[128];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		snprintf(line, sizeof(line),
+			 "--user '%s': must be the name of a user of this system", bad[i]);
+		assert_refused(line, "--path=s", "--user", bad[i]);
+	}
 }
 
 static void test_path(void **state)
@@ -411,6 +461,8 @@ int main(void)
 		cmocka_unit_test(test_queue_size),
 		cmocka_unit_test(test_iface),
 		cmocka_unit_test(test_mac),
+		cmocka_unit_test(test_netns),
+		cmocka_unit_test(test_user),
 		cmocka_unit_test(test_path),
 		cmocka_unit_test(test_missing),
 		cmocka_unit_test(test_no_words),

@@ -9,6 +9,7 @@
 
 #include "base/util.h"
 #include "net/linkmon.h"
+#include "net/netns.h"
 #include "net/tap.h"
 
 #include <dirent.h>
@@ -256,6 +257,136 @@ static void test_deleted_by_others(void **state)
 	rtnl_close(rt);
 }
 
+/* Skips where only root may open the device. */
+static void become_nobody(void)
+{
+	assert_int_equal(seteuid(65534), 0);
+	if (euidaccess("/dev/net/tun", R_OK | W_OK) == 0)
+		return;
+	assert_int_equal(seteuid(0), 0);
+	skip();
+}
+
+/* --- an interface that outlives us, or moves ------------------------------ */
+
+static void test_persist(void **state)
+{
+	struct rtnl *rt = open_rtnl();
+	struct kport *kp = open_tap("vnet0", 1);
+	struct rtnl_info info;
+	unsigned int ifindex = kp->ifindex;
+
+	(void)state;
+	assert_int_equal(rtnl_set_up(rt, ifindex, true), 0);
+	assert_int_equal(seteuid(65534), 0);
+	assert_int_equal(kp->ops->persist(kp), 0);
+	assert_int_equal(kp->ops->set_carrier(kp, true), 0);
+	kp->ops->close(kp);
+	assert_int_equal(rtnl_get_by_name(rt, "vnet0", &info), 0);
+	assert_int_equal(info.ifindex, ifindex);
+	assert_true(info.tun_persistent);
+	assert_true(info.flags & IFF_UP);
+	assert_false(info.flags & IFF_LOWER_UP);
+	/* whoever made it stay is its owner, which takes no capability */
+	kp = open_tap("vnet0", 1);
+	assert_int_equal(kp->ifindex, ifindex);
+	kp->ops->close(kp);
+	/* but nobody else is */
+	assert_int_equal(seteuid(0), 0);
+	assert_int_equal(seteuid(65533), 0);
+	assert_refused("vnet0", 1, -EPERM, "belongs to another user");
+	assert_int_equal(seteuid(0), 0);
+	assert_int_equal(rtnl_delete(rt, ifindex), 0);
+	rtnl_close(rt);
+}
+
+/* Calls ip with the words in @format. */
+static void ip(const char *format, ...)
+{
+	char command[128] = "ip ";
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(command + 3, sizeof(command) - 3, format, args);
+	va_end(args);
+	assert_int_equal(system(command), 0);
+}
+
+static void test_find_moved(void **state)
+{
+	int there, here, found = -1, home;
+	struct rtnl_info info;
+	struct rtnl *rt;
+	struct kport *kp;
+	const char *why;
+
+	there = netns_open("/proc/thread-self/ns/net", &why);
+	assert_int_equal(netns_new(state), 0);
+	here = netns_open("/proc/thread-self/ns/net", &why);
+	kp = open_tap("vnet0", 1);
+	assert_int_equal(kp->ops->find(kp, &found), 0);
+	ip("link set vnet0 netns /proc/%d/fd/%d", (int)getpid(), there);
+
+	/* another one of its name is not taken for it */
+	ip("tuntap add dev vnet0 mode tap");
+	assert_int_equal(kp->ops->find(kp, &found), 1);
+	assert_int_equal(kp->ifindex, 0);
+	assert_int_equal(kp->ops->settle(kp), -ENODEV);
+	assert_int_equal(netns_enter(found, &home), 0);
+	close(found);
+	rt = open_rtnl();
+	ip("link set vnet0 up name moved0");
+	assert_int_equal(kp->ops->find(kp, &found), 1);
+	close(found);
+	assert_string_equal(kp->name, "moved0");
+	assert_int_equal(kp->ops->settle(kp), 0);
+	assert_int_equal(kp->ifindex, netns_ifindex(rt, "moved0"));
+	assert_int_equal(kp->ops->find(kp, &found), 0);
+	assert_int_equal(netns_leave(&home), 0);
+	assert_int_equal(kp->ops->set_carrier(kp, true), 0);
+	assert_int_equal(rtnl_get(rt, kp->ifindex, &info), 0);
+	assert_true(info.flags & IFF_LOWER_UP);
+
+	assert_int_equal(rtnl_delete(rt, kp->ifindex), 0);
+	assert_int_equal(kp->ops->find(kp, &found), -EBADFD);
+	kp->ops->close(kp);
+	rtnl_close(rt);
+	close(here);
+	close(there);
+}
+
+/* Without a capability it cannot be known where it is, but that it lives, and its name. */
+static void test_find_unprivileged(void **state)
+{
+	struct rtnl *rt = open_rtnl();
+	struct kport *kp = open_tap("vnet0", 1);
+	const char *why;
+	int here = netns_open("/proc/thread-self/ns/net", &why), there, found = -1;
+
+	assert_int_equal(netns_new(state), 0);
+	there = netns_open("/proc/thread-self/ns/net", &why);
+	assert_int_equal(setns(here, CLONE_NEWNET), 0);
+	ip("link set vnet0 name gone0 netns /proc/%d/fd/%d", (int)getpid(), there);
+	become_nobody();
+	assert_int_equal(kp->ops->find(kp, &found), -EPERM);
+	assert_int_equal(kp->ifindex, 0);
+	assert_string_equal(kp->name, "gone0");
+	assert_int_equal(kp->ops->set_carrier(kp, true), 0);
+	assert_int_equal(seteuid(0), 0);
+
+	assert_int_equal(setns(there, CLONE_NEWNET), 0);
+	ip("link set gone0 netns /proc/%d/fd/%d", (int)getpid(), here);
+	become_nobody();
+	assert_int_equal(kp->ops->find(kp, &found), 0);
+	assert_int_equal(kp->ifindex, netns_ifindex(rt, "gone0"));
+	kp->ops->close(kp);
+	assert_int_equal(seteuid(0), 0);
+	assert_absent(rt, "gone0");
+	rtnl_close(rt);
+	close(here);
+	close(there);
+}
+
 /* --- what cannot be opened ---------------------------------------------- */
 
 static void test_bad_names(void **state)
@@ -273,16 +404,6 @@ static void test_bad_names(void **state)
 	assert_refused("default", 1, -EINVAL, "keeps for itself");
 	assert_refused("vnet0", 0, -EINVAL, "1 to 256");
 	assert_refused("vnet0", 257, -EINVAL, "1 to 256");
-}
-
-/* Skips where only root may open the device. */
-static void become_nobody(void)
-{
-	assert_int_equal(seteuid(65534), 0);
-	if (euidaccess("/dev/net/tun", R_OK | W_OK) == 0)
-		return;
-	assert_int_equal(seteuid(0), 0);
-	skip();
 }
 
 static void test_no_permission(void **state)
@@ -441,6 +562,9 @@ int main(void)
 		NETNS_TEST(test_existing_is_unfit),
 		NETNS_TEST(test_nothing_stays),
 		NETNS_TEST(test_deleted_by_others),
+		NETNS_TEST(test_persist),
+		NETNS_TEST(test_find_moved),
+		NETNS_TEST(test_find_unprivileged),
 		NETNS_TEST(test_bad_names),
 		NETNS_TEST(test_no_permission),
 		NETNS_TEST(test_unprivileged_owner),

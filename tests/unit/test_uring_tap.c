@@ -37,7 +37,7 @@ static void tap_begin(struct tap_bench *t, void **state)
 	int on = 1, size = 1 << 20;
 
 	t->b = *state;
-	assert_int_equal(netns_enter(NULL), 0);
+	assert_int_equal(netns_new(NULL), 0);
 	assert_int_equal(rtnl_open(&t->rt), 0);
 	assert_int_equal(tap_open(&cfg, &t->kp, NULL), 0);
 	assert_int_equal(uring_open(&t->b->io, t->kp, 0), 0);

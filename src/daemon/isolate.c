@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "daemon/isolate.h"
+
+#include <cap-ng.h>
+#include <errno.h>
+#include <grp.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/util.h"
+
+static const struct {
+	enum isolate_keep keep;
+	unsigned int capability;
+} names[] = {
+	{ISOLATE_NET_ADMIN, CAP_NET_ADMIN},
+	{ISOLATE_SYS_ADMIN, CAP_SYS_ADMIN},
+};
+
+static int fail(const char **why, int err, const char *text)
+{
+	*why = text;
+	return err;
+}
+
+/* The library reads the thread's sets once, and works on its copy. */
+static int read_sets(void)
+{
+	capng_clear(CAPNG_SELECT_ALL);
+	return capng_get_caps_process() ? -EIO : 0;
+}
+
+/* Which of @keep the calling thread has. */
+static unsigned int isolate_have(unsigned int keep)
+{
+	unsigned int have = 0;
+	size_t i;
+
+	if (read_sets())
+		return 0;
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		if ((keep & names[i].keep) &&
+		    capng_have_capability(CAPNG_EFFECTIVE, names[i].capability))
+			have |= names[i].keep;
+	return have;
+}
+
+static void choose(unsigned int keep)
+{
+	size_t i;
+
+	capng_clear(CAPNG_SELECT_ALL);
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		if (keep & names[i].keep)
+			capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED,
+				     names[i].capability);
+}
+
+static bool is_user(const struct options_user *user)
+{
+	return !user->name || (user->uid == getuid() && user->uid == geteuid());
+}
+
+int isolate_drop(const struct options_user *user, unsigned int keep, const char **why)
+{
+	bool change = !is_user(user), bounding;
+
+	*why = "";
+	keep = isolate_have(keep);
+	if (read_sets())
+		return fail(why, -EIO, "cannot read the capabilities");
+	/* without this one the bounding set cannot be changed; nor need it be, see below */
+	bounding = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP);
+	if (change) {
+		/* the library would look for the groups by number, which may have two names */
+		if (initgroups(user->name, user->gid) < 0)
+			return fail(why, -errno,
+				    "no permission to change to this user; run as root");
+		choose(keep);
+		if (capng_change_id((int)user->uid, (int)user->gid,
+				    CAPNG_CLEAR_AMBIENT | (bounding ? CAPNG_CLEAR_BOUNDING : 0)))
+			return fail(why, -EPERM, "cannot change to this user; run as root");
+	}
+	choose(keep);
+	if (capng_apply(!bounding || change ? CAPNG_SELECT_CAPS : CAPNG_SELECT_BOTH) ||
+	    capng_apply(CAPNG_SELECT_AMBIENT))
+		return fail(why, -EPERM, "cannot give up the capabilities");
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return fail(why, -errno, "cannot give up new privileges");
+	return 0;
+}
+
+void isolate_log(const char *tag, const char *user)
+{
+	static const char *const texts[] = {
+		[0] = "no capability: MAC and MTU of the interface cannot be changed, nor can it "
+		      "be "
+		      "watched in another network namespace",
+		[ISOLATE_NET_ADMIN] = "CAP_NET_ADMIN alone: the interface cannot be watched in "
+				      "another network namespace",
+		[ISOLATE_SYS_ADMIN] = "CAP_SYS_ADMIN alone: MAC and MTU of the interface cannot be "
+				      "changed, nor can it be watched in another network namespace",
+		[ISOLATE_NET_ADMIN | ISOLATE_SYS_ADMIN] = "CAP_NET_ADMIN and CAP_SYS_ADMIN alone",
+	};
+	unsigned int have = isolate_have(ISOLATE_NET_ADMIN | ISOLATE_SYS_ADMIN);
+
+	log_info(tag, "running%s%s with %s", user ? " as " : "", user ? user : "", texts[have]);
+}
