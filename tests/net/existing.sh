@@ -11,7 +11,7 @@ need_root
 need setpriv util-linux
 
 uid=65534
-nobody=(setpriv --reuid $uid --regid $uid --clear-groups --inh-caps=-all --bounding-set=-all)
+nobody=(setpriv --reuid "$uid" --regid "$uid" --clear-groups --inh-caps=-all --bounding-set=-all)
 "${nobody[@]}" test -r /dev/net/tun -a -w /dev/net/tun || skip "only root may open /dev/net/tun"
 chmod 755 "$TMP"
 
