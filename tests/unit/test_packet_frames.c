@@ -310,6 +310,7 @@ static void test_down_and_up(void **state)
 {
 	const struct virtio_net_hdr hdr = { 0 };
 	struct bench *b = bench_open(1500);
+	int r;
 
 	(void)state;
 	bench_fill(b, 0, 100, 0);
@@ -324,10 +325,11 @@ static void test_down_and_up(void **state)
 	assert_int_equal(b->kp->ops->set_carrier(b->kp, true), 0);
 	kernel_sends(b, &hdr, b->bytes[0], 100);
 	assert_int_equal(receive(b, 1), 1);
-	/* the user's end down */
+	/* the user's end down: our own end may know by now that it has no carrier */
 	assert_int_equal(rtnl_set_up(b->rt, b->kp->ifindex, false), 0);
 	bench_fill(b, 0, 100, 0);
-	assert_int_equal(send_first(b, 1), -EIO);
+	r = send_first(b, 1);
+	assert_true(r == -EIO || r == -ENOBUFS);
 	assert_int_equal(rtnl_set_up(b->rt, b->kp->ifindex, true), 0);
 	assert_int_equal(send_first(b, 1), 1);
 	assert_int_equal(rtnl_delete(b->rt, b->kp->ifindex), 0);
