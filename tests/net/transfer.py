@@ -100,7 +100,10 @@ def udp_send(address, count):
                 time.sleep(0.005)
         time.sleep(0.2)
         for _ in range(3):
-            s.send(b"end")
+            try:
+                s.send(b"end")
+            except ConnectionRefusedError:
+                break  # it has all of them and is gone
 
 
 if sys.argv[1] == "udp-receive":
