@@ -262,7 +262,7 @@ static void on_link_lost(void *owner)
 {
 	struct bridge *b = owner;
 
-	b->ending = "the interface is gone";
+	b->ending = "there is no interface any more";
 	sd_event_exit(b->event, OPTIONS_EXIT_SYSTEM);
 }
 

@@ -41,11 +41,18 @@ static int set_mtu(struct mirror *m, unsigned int mtu)
 	return r;
 }
 
+static void refuse_setting(char *error, size_t size, const char *setting, int r)
+{
+	snprintf(error, size, "%s: the kernel refuses it: %s%s", setting, strerror(-r),
+		 r == -EPERM ? "; run with CAP_NET_ADMIN, or set it beforehand (ip link set)" : "");
+}
+
 int mirror_begin(struct mirror *m, char *error, size_t size)
 {
 	const struct options *o = m->options;
 	struct rtnl_info info;
 	uint8_t mac[ETH_ALEN];
+	char setting[32];
 	int r;
 
 	/* in another namespace since before we were started: it has what it has */
@@ -62,8 +69,7 @@ int mirror_begin(struct mirror *m, char *error, size_t size)
 	if (o->mac.given) {
 		r = set_mac(m, o->mac.addr);
 		if (r)
-			snprintf(error, size, "--mac: the kernel refuses the address: %s",
-				 strerror(-r));
+			refuse_setting(error, size, "--mac", r);
 	} else if (m->kport->created && !mac_derive(m->kport->name, o->path, mac)) {
 		r = set_mac(m, mac);
 		if (r)
@@ -72,15 +78,15 @@ int mirror_begin(struct mirror *m, char *error, size_t size)
 	}
 	if (!r && o->mtu) {
 		r = set_mtu(m, o->mtu);
+		snprintf(setting, sizeof(setting), "--mtu '%u'", o->mtu);
 		if (r)
-			snprintf(error, size, "--mtu '%u': the kernel refuses it: %s", o->mtu,
-				 strerror(-r));
+			refuse_setting(error, size, setting, r);
 	}
 	if (!r && o->speed) {
 		r = ethtool_set_speed(m->kport->name, o->speed);
+		snprintf(setting, sizeof(setting), "--speed '%u'", o->speed);
 		if (r)
-			snprintf(error, size, "--speed '%u': the kernel refuses it: %s", o->speed,
-				 strerror(-r));
+			refuse_setting(error, size, setting, r);
 	}
 	return r;
 }

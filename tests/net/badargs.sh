@@ -114,7 +114,7 @@ wait_until 5 grep -q waiting "$TMP/dead.log" || fail "no word of a missing backe
 python3 -c 'import socket, sys
 socket.socket(socket.AF_UNIX, socket.SOCK_STREAM).bind(sys.argv[1])' "$TMP/dead"
 sleep 0.5
-[ "$(log_lines dead 'waiting|cannot')" = 1 ] || fail "a dead socket: $(cat "$TMP/dead.log")"
+[ "$(log_lines dead 'waiting|cannot use')" = 1 ] || fail "a dead socket: $(cat "$TMP/dead.log")"
 stop "${PID[dead]}"
 
 # a path longer than an address of a socket can be

@@ -47,7 +47,7 @@ done
 
 # ---- the backend's configuration ----
 peer_start peer --mtu 1400 --mac 02:00:00:00:00:07
-start_vubridge va "$NS_A" --path "$SOCK_A" --iface vnet0 --queues 2 --log-level debug
+start_vubridge va "$NS_A" --path "$SOCK_A" --iface vnet0 --queues 2 --keep-caps
 wait_iface "$NS_A" vnet0
 address "$NS_A" vnet0 10.0.0.1/24
 wait_carrier "$NS_A" vnet0 up
@@ -98,6 +98,17 @@ has_mtu 1200 || fail "an MTU that the user had set was changed"
 peer_stop peer
 wait_carrier "$NS_A" vnet0 down
 stop "${PID[va]}"
+
+# ---- without the capability to set them, address and MTU stay, and the log says so ----
+peer_start peer1 --mtu 1400 --mac 02:00:00:00:00:07
+start_vubridge vd "$NS_A" --path "$SOCK_A" --iface vnet0
+wait_iface "$NS_A" vnet0
+ip -n "$NS_A" link set vnet0 up
+wait_carrier "$NS_A" vnet0 up
+logged vd 'cannot set the address that the backend gives'
+logged vd "cannot set the backend's mtu 1400"
+peer_stop peer1
+stop "${PID[vd]}"
 
 # ---- options come first ----
 peer_start peer2 --mtu 1400 --mac 02:00:00:00:00:07 --protocol-features 0x1020b

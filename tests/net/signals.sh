@@ -74,4 +74,4 @@ ip -n "$NS_A" link del vnet3
 status=0
 wait "${PID[robbed]}" || status=$?
 [ "$status" = 1 ] || fail "a deleted interface ended the daemon with status $status"
-[ "$(log_lines robbed 'the interface is gone \(')" = 1 ] || fail "the loss was not logged once"
+[ "$(log_lines robbed 'the interface is gone')" = 1 ] || fail "the loss was not logged once"

@@ -82,7 +82,7 @@ ns_add c
 [ "$VLAN" = no ] || ip -n "$NS_A" link del vnet0.7
 ip -n "$NS_A" link set vnet0 netns "$NS_C"
 address "$NS_C" vnet0 10.0.0.1/24 fd00::1/64
-wait_until 5 grep -q 'moved to another network namespace' "$TMP/va.log" || fail "the move was not logged"
+wait_until 5 grep -q 'moved to a network namespace' "$TMP/va.log" || fail "the move was not logged"
 wait_carrier "$NS_C" vnet0 up
 NS_HOME=$NS_A NS_A=$NS_C
 wait_until 5 ping_ok "$NS_C" 10.0.0.2 || fail "no ping from the other namespace"
