@@ -92,7 +92,7 @@ guest_cleanup() {
   local status=$?
   trap '' INT TERM HUP
   if [ -n "$guest_pid" ]; then
-    kill -KILL "$guest_pid" 2>/dev/null || true
+    kill -TERM "$guest_pid" 2>/dev/null || true
     { wait "$guest_pid" || true; } 2>/dev/null
   fi
   rm -rf "$work"
@@ -100,13 +100,15 @@ guest_cleanup() {
 }
 
 guest_run() {
-  timeout "$GUEST_SECONDS" qemu-system-x86_64 -M q35 -accel tcg,thread=multi -cpu max -smp 2 -m 512 \
-    -nodefaults -display none -monitor none -no-reboot -serial stdio -serial file:"$work/status" \
+  # in this process group, which is ended as a whole; the guest's console is shown at the end
+  timeout --foreground "$GUEST_SECONDS" qemu-system-x86_64 -M q35 -accel tcg,thread=multi -cpu max -smp 2 -m 512 \
+    -nodefaults -display none -monitor none -no-reboot -serial file:"$work/console" -serial file:"$work/status" \
     -kernel "${root%/}/boot/vmlinuz-$version" -initrd "$work/initrd" \
-    -append "console=ttyS0 quiet panic=-1" </dev/null | tr -d '\r' &
+    -append "console=ttyS0 quiet panic=-1" </dev/null &
   guest_pid=$!
   wait "$guest_pid" || true
   guest_pid=''
+  tr -d '\r' <"$work/console" | grep -v 'reboot: Power down'
 }
 
 [ "$(uname -m)" = x86_64 ] || guest_skip "the guest is of x86_64, this is $(uname -m)"

@@ -43,7 +43,7 @@ struct call {
 		struct vhost_vring_file file;
 		struct vhost_vring_addr addr;
 		struct {
-			struct vhost_memory head;
+			uint32_t nregions, padding; /* struct vhost_memory */
 			struct vhost_memory_region regions[2];
 		} memory;
 	} arg;
@@ -253,8 +253,8 @@ static void test_mem_table(void **state)
 		const struct call *c = next(&at, VHOST_SET_MEM_TABLE);
 
 		assert_int_equal(c->fd, fds[i]);
-		assert_int_equal(c->arg.memory.head.nregions, 2);
-		assert_int_equal(c->arg.memory.head.padding, 0);
+		assert_int_equal(c->arg.memory.nregions, 2);
+		assert_int_equal(c->arg.memory.padding, 0);
 		assert_int_equal(c->arg.memory.regions[0].guest_phys_addr, 0x1000);
 		assert_int_equal(c->arg.memory.regions[0].memory_size, 0x2000);
 		assert_int_equal(c->arg.memory.regions[0].userspace_addr, 0x3000);
