@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # timeout: 120
 #
-# The kernel's own vhost-net serves the device, with one queue pair and with two:
+# The kernel's own vhost-net serves the device, with one queue pair and with two, with and
+# without mergeable buffers:
 #
 #   ns a                                                           ns b
 #   vnet0 ── vubridge ── /dev/vhost-net ── vh0 ── br0 ── veth ── vnet0
@@ -63,6 +64,9 @@ counters() {
   grep -E "${1}[0-9]+: frames" "$TMP/va.log" | tail -n "$PAIRS" |
     sed 's/.*frames \([0-9]*\) bytes \([0-9]*\).*/\1 \2/' | awk '{ f += $1; b += $2 } END { print f, b }'
 }
+
+# frames_of QUEUE: its last count
+frames_of() { grep -oE "$1: frames [0-9]+" "$TMP/va.log" | tail -n 1 | cut -d' ' -f3; }
 
 # superframes NAME FRAMES BYTES: since then they were longer than any MTU, on average
 superframes() {
@@ -139,15 +143,33 @@ wait_carrier "$NS_A" vh0 up
 kill -TERM "${PID[va]}"
 end_va 0
 
+# without mergeable buffers each has room for the longest frame
+start_va --mrg-rxbuf 0 --mtu 9000
+[ "$(in_ns "$NS_A" cat /sys/class/net/vh0/mtu)" = 9000 ] || fail "--mtu has not reached vh0"
+behind_vh0
+wait_carrier "$NS_A" vnet0 up
+grep 'connected to' "$TMP/va.log" | tail -n 1 | grep -q MRG_RXBUF && fail "MRG_RXBUF in spite of --mrg-rxbuf 0"
+traffic 8000
+kill -TERM "${PID[va]}"
+end_va 0
+
 PAIRS=2
 start_va --queues 2 --mtu 9000
-[ "$(in_ns "$NS_A" cat /sys/class/net/vh0/mtu)" = 9000 ] || fail "--mtu has not reached vh0"
 behind_vh0
 wait_carrier "$NS_A" vnet0 up
 grep -q '2 of 2 queue pairs active\|connected to /dev/vhost-net: 2 queue pairs' "$TMP/va.log" ||
   fail "not two queue pairs"
 ip -n "$NS_A" -d link show vh0 | grep -q 'numqueues 2' || fail "vh0 has not two queues"
 traffic 56
+# flows enough for both pairs
+for i in $(seq 101 116); do
+  ip -n "$NS_B" addr add "10.0.0.$i/24" dev vnet0
+  in_ns "$NS_A" ping -q -n -c 1 -W 2 "10.0.0.$i" >>"$TMP/ping.log" || fail "no ping to 10.0.0.$i"
+done
+counters txq >/dev/null
+for queue in rxq0 rxq1 txq0 txq1; do
+  [ "$(frames_of "$queue")" -gt 0 ] || fail "$queue carried nothing"
+done
 
 # deleted: the backend is lost, for good
 : >"$TMP/va.log"
