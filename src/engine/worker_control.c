@@ -44,7 +44,8 @@ static void await(struct worker *w, struct request *req)
 		deadline.tv_nsec += ANSWER_NS;
 		deadline.tv_sec += deadline.tv_nsec / 1000000000;
 		deadline.tv_nsec %= 1000000000;
-		if (sem_clockwait(&req->done, CLOCK_MONOTONIC, &deadline) == 0)
+		if (sem_clockwait(&req->done, CLOCK_MONOTONIC, &deadline) == 0 &&
+		    __atomic_load_n(&req->answered, __ATOMIC_ACQUIRE))
 			return;
 		if (errno == ETIMEDOUT)
 			pthread_kill(w->thread, INTERRUPT_SIGNAL);

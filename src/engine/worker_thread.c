@@ -149,6 +149,7 @@ static bool read_mail(struct worker *w)
 		stop(w, req->pair);
 	else if (kind == REQUEST_SEND)
 		req->result = send_own(req->pair, req->packet, req->len);
+	__atomic_store_n(&req->answered, true, __ATOMIC_RELEASE);
 	sem_post(&req->done); /* the sender's stack: not ours from here on */
 	return kind != REQUEST_QUIT;
 }

@@ -26,6 +26,7 @@ struct request {
 	uint32_t len;
 	int result;
 	sem_t done;
+	bool answered; /* atomic, set before done: the order that ThreadSanitizer can see */
 };
 
 /* What an epoll event is about; its pointer is to one of these. */

@@ -242,7 +242,8 @@ frames() {
   pid=$!
   LIB_PIDS+=("$pid")
   wait_until 5 grep -q ready "$TMP/frames.log" || fail "frames.py does not listen"
-  in_ns "$from" python3 "$LIB_DIR/frames.py" send "$iface" "$mac" "$@" || fail "sending frames"
+  start frames-sender ip netns exec "$from" python3 "$LIB_DIR/frames.py" send "$iface" "$mac" "$@"
   wait "$pid" || fail "frames from $from to $to"
+  stop "${PID[frames-sender]}"
   log "$(tail -n 1 "$TMP/frames.log")"
 }

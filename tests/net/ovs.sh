@@ -51,11 +51,8 @@ transfer "$NS_B" "$NS_A" 10.0.0.1 50
 datagrams "$NS_A" "$NS_B" 10.0.0.2 2000
 datagrams "$NS_B" "$NS_A" fd00::1 2000
 iperf "$NS_B" "$NS_A" 10.0.0.2 -u -b 10M -t 2 -l 1000 || fail "iperf3 UDP"
-# what a busy machine loses is not the point here
-lost=$(jq '.end.sum.lost_percent' "$TMP/iperf.json")
-awk -v l="$lost" 'BEGIN { exit !(l < 20) }' || fail "UDP at 10 Mbit/s lost $lost %"
 iperf "$NS_B" "$NS_A" 10.0.0.2 -t 2 || fail "iperf3 TCP"
-log "TCP $(jq '.end.sum_received.bits_per_second / 1e6 | floor' "$TMP/iperf.json") Mbit/s, UDP lost $lost %"
+log "TCP $(jq '.end.sum_received.bits_per_second / 1e6 | floor' "$TMP/iperf.json") Mbit/s"
 transfer "$NS_A" "$NS_B" 10.0.0.2 "${TRANSFER_MIB:-1000}"
 
 [ "$(log_lines va 'carrier off')" = 0 ] || fail "the carrier went off"

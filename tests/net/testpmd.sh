@@ -26,8 +26,6 @@ for memory in nohuge huge; do
   datagrams "$NS_A" "$NS_B" 10.0.0.2 2000
   datagrams "$NS_B" "$NS_A" fd00::1 2000
   iperf "$NS_B" "$NS_A" 10.0.0.2 -u -b 10M -t 2 || fail "iperf3 UDP"
-  lost=$(jq '.end.sum.lost_percent' "$TMP/iperf.json")
-  awk -v l="$lost" 'BEGIN { exit !(l < 20) }' || fail "UDP at 10 Mbit/s lost $lost %"
   stop "${PID[pmd-$memory]}"
   pair_wait down
 done
