@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "daemon/announce.h"
+#include "daemon/backend.h"
 #include "daemon/carrier.h"
 #include "daemon/counters.h"
 #include "daemon/interface.h"
@@ -20,11 +21,7 @@
 #include "engine/worker.h"
 #include "port/frontend.h"
 #include "vhost/listen.h"
-#include "vhost/user.h"
 #include "virtio/feature.h"
-
-/* For one answer of the backend, some of which reconfigure a whole switch first. */
-#define ANSWER_TIMEOUT_MS 3000
 
 struct bridge {
 	const struct options *options;
@@ -37,7 +34,7 @@ struct bridge {
 	sd_event_source **worker_sources; /* [nworkers] */
 
 	struct vhost_listen *listen; /* server mode */
-	struct vhost *vhost;
+	struct backend *backend;
 	struct vport *vport;
 
 	const char *ending;   /* why, when that is not the backend's doing */
@@ -146,11 +143,14 @@ static void end_forwarding(struct bridge *b, const char *reason)
 static int follow_device(struct bridge *b)
 {
 	const struct vport *vp = b->vport;
+	const uint16_t net_status = backend_link_up(b->backend) ?
+					    vp->net_status :
+					    vp->net_status & (uint16_t)~VIRTIO_NET_S_LINK_UP;
 	const struct carrier_inputs in = {
 		.connected = vp->connected,
 		.device_status = vp->device_status,
 		.rings_enabled = vp->rings_enabled,
-		.net_status = vp->net_status,
+		.net_status = net_status,
 	};
 	const char *reason = carrier_reason(&in);
 
@@ -175,12 +175,18 @@ static int on_device_up(void *owner)
 		return r;
 	}
 	r = mirror_up(&b->iface.mirror);
-	return r ? r : follow_device(b);
+	if (r)
+		return r;
+	backend_follow(b->backend, b->vport->active_pairs);
+	return follow_device(b);
 }
 
 static void on_device_down(void *owner)
 {
-	follow_device(owner);
+	struct bridge *b = owner;
+
+	follow_device(b);
+	backend_follow(b->backend, 0);
 }
 
 static void on_device_changed(void *owner, unsigned int changes)
@@ -198,6 +204,7 @@ static void on_device_pairs(void *owner)
 	struct bridge *b = owner;
 
 	log_notice(tag(b), "%u of %u queue pairs active", b->vport->active_pairs, b->vport->pairs);
+	backend_follow(b->backend, b->vport->active_pairs);
 	if (b->forwarding)
 		run_pairs(b, b->vport->active_pairs);
 }
@@ -207,6 +214,27 @@ static const struct vport_events device_events = {
 	.down = on_device_down,
 	.changed = on_device_changed,
 	.pairs = on_device_pairs,
+};
+
+/* ---- what the backend's own interface tells, with vhost-net ---- */
+
+static void on_backend_link(void *owner)
+{
+	follow_device(owner);
+}
+
+/* Nobody but the one who deleted it knows whether it shall come back: that is not for us. */
+static void on_backend_lost(void *owner)
+{
+	struct bridge *b = owner;
+
+	b->vport->ops->stop(b->vport);
+	sd_event_exit(b->event, OPTIONS_EXIT_SYSTEM);
+}
+
+static const struct backend_events backend_events = {
+	.link = on_backend_link,
+	.lost = on_backend_lost,
 };
 
 /* ---- what the worker tells ---- */
@@ -388,9 +416,25 @@ static int open_listen(struct bridge *b, char *error, size_t size)
 	return r;
 }
 
-static int open_vport(struct bridge *b, int cancel_fd, char *error, size_t size)
+static int open_backend(struct bridge *b, enum path_kind kind, int cancel_fd, char *error,
+			size_t size)
 {
-	struct frontend_config config = {
+	const struct backend_config config = {
+		.options = b->options,
+		.tag = tag(b),
+		.kind = kind,
+		.cancel_fd = cancel_fd,
+		.events = &backend_events,
+		.owner = b,
+	};
+
+	return backend_open(&b->backend, b->event, &config, error, size);
+}
+
+static int open_vport(struct bridge *b, char *error, size_t size)
+{
+	const struct frontend_config config = {
+		.vhost = backend_vhost(b->backend),
 		.listen = b->listen,
 		.path = b->options->path,
 		.tag = tag(b),
@@ -401,11 +445,8 @@ static int open_vport(struct bridge *b, int cancel_fd, char *error, size_t size)
 			.hugepages = b->options->hugepages,
 		},
 	};
-	int r;
+	int r = frontend_open(&b->vport, b->event, &config, &device_events, b);
 
-	b->vhost = vhost_user_new(b->options->path, ANSWER_TIMEOUT_MS, cancel_fd);
-	config.vhost = b->vhost;
-	r = b->vhost ? frontend_open(&b->vport, b->event, &config, &device_events, b) : -ENOMEM;
 	b->iface.mirror.vport = b->vport;
 	if (!r)
 		r = b->vport->ops->start(b->vport);
@@ -426,7 +467,7 @@ static int persist(struct bridge *b, char *error, size_t size)
 }
 
 int bridge_open(struct bridge **out, sd_event *event, const struct options *options,
-		int cancel_fd, char *error, size_t size)
+		enum path_kind kind, int cancel_fd, char *error, size_t size)
 {
 	struct bridge *b = calloc(1, sizeof(*b));
 	int r;
@@ -451,11 +492,13 @@ int bridge_open(struct bridge **out, sd_event *event, const struct options *opti
 	if (!r)
 		r = interface_open(&b->iface, b->pairs, error, size);
 	if (!r)
+		r = open_backend(b, kind, cancel_fd, error, size);
+	if (!r)
 		r = drop_privileges(b, error, size);
 	if (!r)
 		r = open_workers(b, error, size);
 	if (!r)
-		r = open_vport(b, cancel_fd, error, size);
+		r = open_vport(b, error, size);
 	if (!r)
 		r = persist(b, error, size);
 	if (r) {
@@ -477,7 +520,7 @@ void bridge_close(struct bridge *b)
 		b->ending = "vubridge is ending";
 	if (b->vport)
 		b->vport->ops->close(b->vport);
-	vhost_user_free(b->vhost);
+	backend_close(b->backend);
 	vhost_listen_close(b->listen);
 	for (i = 0; i < b->nworkers; i++) {
 		if (b->worker_sources)

@@ -9,18 +9,21 @@
 #include <systemd/sd-event.h>
 
 #include "daemon/options.h"
+#include "daemon/path.h"
 
 struct bridge;
 
 /*
  * Makes everything that @options name and begins to connect; @options must outlive the
- * bridge. @cancel_fd (borrowed) becomes readable when the program shall end. On error
- * returns -errno with one line in @error, and nothing is left behind.
+ * bridge, @kind is what their path is. @cancel_fd (borrowed) becomes readable when the
+ * program shall end. On error returns -errno with one line in @error, and nothing is left
+ * behind.
  *
- * When the interface is lost, the loop @event is ended with OPTIONS_EXIT_SYSTEM.
+ * When the interface, or that of vhost-net, is lost, the loop @event is ended with
+ * OPTIONS_EXIT_SYSTEM.
  */
 int bridge_open(struct bridge **out, sd_event *event, const struct options *options,
-		int cancel_fd, char *error, size_t size);
+		enum path_kind kind, int cancel_fd, char *error, size_t size);
 /* Stops the rings, removes the interface if it was made here. NULL-safe. */
 void bridge_close(struct bridge *b);
 

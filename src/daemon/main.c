@@ -82,11 +82,11 @@ static int open_loop(sd_event **event)
 	return r < 0 ? r : 0;
 }
 
-static int run(sd_event *event, const struct options *options, int cancel_fd)
+static int run(sd_event *event, const struct options *options, enum path_kind kind, int cancel_fd)
 {
 	char error[OPTIONS_ERROR_MAX];
 	struct bridge *bridge;
-	int r = bridge_open(&bridge, event, options, cancel_fd, error, sizeof(error));
+	int r = bridge_open(&bridge, event, options, kind, cancel_fd, error, sizeof(error));
 
 	if (r) {
 		log_error(PROGRAM, "%s", error);
@@ -106,21 +106,18 @@ static int run(sd_event *event, const struct options *options, int cancel_fd)
 	return r;
 }
 
-static int check_path(const char *path)
+/* What the path is decides which options have a meaning. */
+static int check_path(const struct options *options, enum path_kind *kind)
 {
 	char error[OPTIONS_ERROR_MAX];
-	enum path_kind kind;
 
-	if (path_classify(path, &kind, error, sizeof(error))) {
+	if (path_classify(options->path, kind, error, sizeof(error))) {
 		log_error(PROGRAM, "%s", error);
 		return OPTIONS_EXIT_SYSTEM;
 	}
-	if (kind == PATH_VHOST_NET) {
-		log_error(PROGRAM,
-			  "--path '%s': the kernel's vhost-net is not served by this version, name "
-			  "the socket of a vhost-user backend",
-			  path);
-		return OPTIONS_EXIT_SYSTEM;
+	if (options_check_path(options, *kind == PATH_VHOST_NET, error, sizeof(error))) {
+		log_error(PROGRAM, "%s", error);
+		return OPTIONS_EXIT_USAGE;
 	}
 	return OPTIONS_EXIT_OK;
 }
@@ -130,6 +127,7 @@ int main(int argc, char **argv)
 	char error[OPTIONS_ERROR_MAX];
 	sd_event *event = NULL;
 	struct options options;
+	enum path_kind kind;
 	int cancel_fd, r;
 
 	r = options_parse(argc, argv, stdout, &options, error, sizeof(error));
@@ -140,7 +138,7 @@ int main(int argc, char **argv)
 	if (r > 0)
 		return fflush(stdout) ? OPTIONS_EXIT_SYSTEM : OPTIONS_EXIT_OK;
 	log_set_level(options.log_level);
-	r = check_path(options.path);
+	r = check_path(&options, &kind);
 	if (r)
 		return r;
 	cancel_fd = -1;
@@ -155,7 +153,7 @@ int main(int argc, char **argv)
 		log_error(PROGRAM, "cannot set up the event loop: %s", strerror(-r));
 		r = OPTIONS_EXIT_SYSTEM;
 	} else {
-		r = run(event, &options, cancel_fd);
+		r = run(event, &options, kind, cancel_fd);
 	}
 	sd_event_unref(event);
 	close_fd(&cancel_fd);

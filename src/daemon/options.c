@@ -67,7 +67,7 @@ static const struct option_choice choices_log_level[] = {
 static const struct option_row rows[] = {
 	{ .name = "path", .type = &option_path, .metavar = "PATH", .mandatory = true,
 	  .devarg = true,
-	  FIELD(path), .help = "socket of the vhost-user backend, @NAME if abstract" },
+	  FIELD(path), .help = "vhost-user backend's socket, or /dev/vhost-net" },
 	{ .name = "iface", .type = &option_iface, .metavar = "NAME", .fallback = "vnet%d",
 	  .devarg = true, FIELD(iface), .help = "network interface; %d becomes a free number" },
 	{ .name = "iface-type", .type = &option_choice, .metavar = "KIND", .fallback = "tap",
@@ -75,6 +75,8 @@ static const struct option_row rows[] = {
 	  FIELD(iface_type), .help = "kind of the network interface" },
 	{ .name = "veth-peer", .type = &option_iface, .metavar = "NAME",
 	  FIELD(veth_peer), .help = "other end of a veth, which vubridge uses" },
+	{ .name = "vhost-iface", .type = &option_iface, .metavar = "NAME",
+	  FIELD(vhost_iface), .help = "the TAP by which vhost-net serves the device" },
 	{ .name = "mac", .type = &option_mac, .metavar = "MAC",
 	  .devarg = true, FIELD(mac), .help = "hardware address of device and interface" },
 	{ .name = "mtu", .type = &option_number, .metavar = "N", .min = 68, .max = 65521,
@@ -480,4 +482,15 @@ int options_parse(int argc, char **argv, FILE *text, struct options *out, char *
 	if (!r)
 		r = check_mandatory(&p);
 	return r ? r : check_together(&p);
+}
+
+int options_check_path(const struct options *o, bool vhost_net, char *error, size_t size)
+{
+	if (!vhost_net && o->vhost_iface)
+		return options_refuse(error, size, "vhost-iface", o->vhost_iface,
+				      "needs --path /dev/vhost-net, not a socket");
+	if (vhost_net && o->server)
+		return options_refuse(error, size, "server", NULL,
+				      "needs a socket, not /dev/vhost-net");
+	return 0;
 }

@@ -47,6 +47,7 @@ struct options {
 	const char *iface;
 	int iface_type;        /* enum options_iface_type */
 	const char *veth_peer; /* NULL: not given */
+	const char *vhost_iface; /* NULL: not given */
 	struct options_mac mac;
 	unsigned int mtu; /* 0: not given */
 	unsigned int speed; /* Mbit/s, 0: not given */
@@ -76,6 +77,12 @@ struct options {
  * or program name, in @error.
  */
 int options_parse(int argc, char **argv, FILE *text, struct options *out, char *error, size_t size);
+
+/*
+ * Refuses the options that make no sense with what the path is: vhost-net or, with
+ * @vhost_net false, a socket. 0, or -EINVAL and one line in @error.
+ */
+int options_check_path(const struct options *o, bool vhost_net, char *error, size_t size);
 
 /*
  * Writes "--NAME 'VALUE': " and the formatted reason to @error, on one line and

@@ -88,25 +88,32 @@ static bool is_datagram_socket(const char *path)
 	return is;
 }
 
+static int check_access(const struct refusal *to, int mode, const char *why)
+{
+	if (faccessat(AT_FDCWD, to->path, mode, AT_EACCESS) == 0)
+		return 0;
+	if (errno != EACCES && errno != EPERM)
+		return 0; /* gone meanwhile, or the call is not served: its use will tell */
+	options_refuse(to->error, to->size, "path", to->path, "%s", why);
+	return -EACCES;
+}
+
 /* Something is there. */
 static int classify_file(const struct refusal *to, const struct stat *st, enum path_kind *kind)
 {
 	if (S_ISCHR(st->st_mode) && st->st_rdev == makedev(MISC_MAJOR, VHOST_NET_MINOR)) {
 		*kind = PATH_VHOST_NET;
-		return 0;
+		return check_access(to, R_OK | W_OK,
+				    "no permission to open this device; run as root, or grant "
+				    "read and write");
 	}
 	if (!S_ISSOCK(st->st_mode))
 		return refuse(to, -ENOTSOCK, type_name(st->st_mode));
 	if (is_datagram_socket(to->path))
 		return refuse(to, -EPROTOTYPE, "is a socket of the datagram type");
-	if (faccessat(AT_FDCWD, to->path, W_OK, AT_EACCESS) == 0)
-		return 0;
-	if (errno != EACCES && errno != EPERM)
-		return 0; /* gone meanwhile, or the call is not served: connect will tell */
-	options_refuse(to->error, to->size, "path", to->path,
-		       "no permission to connect to this socket; run as its owner or group "
-		       "(--user), or change its mode");
-	return -EACCES;
+	return check_access(to, W_OK,
+			    "no permission to connect to this socket; run as its owner or group "
+			    "(--user), or change its mode");
 }
 
 /* Writes the directory that @path, shorter than PATH_MAX, is in. */

@@ -461,19 +461,24 @@ static int tap_identify(struct tap *tap, const char **why)
 	return 0;
 }
 
-static int tap_set_header(struct tap *tap, const char **why)
+int tap_set_hdr_len(struct kport *kp, uint8_t len)
 {
-	struct kport *kp = &tap->kport;
-	int len = sizeof(struct virtio_net_hdr_v1);
-	int little_endian = 1;
-	int err = tap_ioctl(kp->fds[0], TUNSETVNETHDRSZ, &len);
+	int value = len;
+	int err = tap_ioctl(kp->fds[0], TUNSETVNETHDRSZ, &value);
 
 	if (!err)
-		err = tap_ioctl(kp->fds[0], TUNSETVNETLE, &little_endian);
-	if (err)
-		return tap_fail(why, err, "the kernel's TAP does not do virtio 1.0 headers");
-	kp->hdr_len = (uint8_t)len;
-	return 0;
+		kp->hdr_len = len;
+	return err;
+}
+
+static int tap_set_header(struct tap *tap, const char **why)
+{
+	int little_endian = 1;
+	int err = tap_set_hdr_len(&tap->kport, sizeof(struct virtio_net_hdr_v1));
+
+	if (!err)
+		err = tap_ioctl(tap->kport.fds[0], TUNSETVNETLE, &little_endian);
+	return err ? tap_fail(why, err, "the kernel's TAP does not do virtio 1.0 headers") : 0;
 }
 
 /*

@@ -25,4 +25,10 @@ struct tap_config {
  */
 int tap_open(const struct tap_config *cfg, struct kport **out, const char **why);
 
+/*
+ * Makes the header in front of each frame @len bytes, 10 or 12; for a TAP whose fds are
+ * handed to someone (vhost-net) who does not say how long a header it wants.
+ */
+int tap_set_hdr_len(struct kport *kp, uint8_t len);
+
 #endif

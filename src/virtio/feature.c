@@ -62,6 +62,29 @@ uint64_t feature_select(uint64_t offered, uint64_t wanted)
 	return features;
 }
 
+uint64_t feature_mirror(uint64_t features)
+{
+	static const struct {
+		uint64_t driver, device;
+	} pairs[] = {
+		{ FEATURE_NET(GUEST_CSUM), FEATURE_NET(CSUM) },
+		{ FEATURE_NET(GUEST_TSO4), FEATURE_NET(HOST_TSO4) },
+		{ FEATURE_NET(GUEST_TSO6), FEATURE_NET(HOST_TSO6) },
+		{ FEATURE_NET(GUEST_ECN), FEATURE_NET(HOST_ECN) },
+		{ FEATURE_NET(GUEST_USO4) | FEATURE_NET(GUEST_USO6), FEATURE_NET(HOST_USO) },
+	};
+	uint64_t mirrored = 0;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(pairs); i++) {
+		if ((features & pairs[i].driver) == pairs[i].driver)
+			mirrored |= pairs[i].device;
+		if (features & pairs[i].device)
+			mirrored |= pairs[i].driver;
+	}
+	return mirrored;
+}
+
 const char *feature_name(unsigned int bit)
 {
 	size_t i;

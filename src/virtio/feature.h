@@ -58,6 +58,13 @@ static inline uint8_t feature_hdr_len(uint64_t features)
  */
 uint64_t feature_select(uint64_t offered, uint64_t wanted);
 
+/*
+ * The offload bits among @features with driver and device in each other's place: what
+ * one end of a link may send is what the other may be given. (USO has two bits on the
+ * driver's side: one alone has no counterpart.)
+ */
+uint64_t feature_mirror(uint64_t features);
+
 /* The specification's name of @bit without its prefix, or NULL. */
 const char *feature_name(unsigned int bit);
 

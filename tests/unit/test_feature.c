@@ -105,6 +105,31 @@ static void test_hdr_len(void **state)
 	assert_int_equal(feature_hdr_len(FEATURE_NET(MRG_RXBUF)), 12);
 }
 
+static void test_mirror(void **state)
+{
+	static const struct {
+		uint64_t driver, device;
+	} pairs[] = {
+		{ FEATURE_NET(GUEST_CSUM), FEATURE_NET(CSUM) },
+		{ FEATURE_NET(GUEST_TSO4), FEATURE_NET(HOST_TSO4) },
+		{ FEATURE_NET(GUEST_TSO6), FEATURE_NET(HOST_TSO6) },
+		{ FEATURE_NET(GUEST_ECN), FEATURE_NET(HOST_ECN) },
+		{ FEATURE_NET(GUEST_USO4) | FEATURE_NET(GUEST_USO6), FEATURE_NET(HOST_USO) },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		assert_int_equal(feature_mirror(pairs[i].driver), pairs[i].device);
+		assert_int_equal(feature_mirror(pairs[i].device), pairs[i].driver);
+	}
+	/* a TAP would hand out both kinds */
+	assert_int_equal(feature_mirror(FEATURE_NET(GUEST_USO4)), 0);
+	assert_int_equal(feature_mirror(FEATURE_NET(GUEST_USO6)), 0);
+	assert_int_equal(feature_mirror(ALL), FEATURE_OFFLOAD_MASK);
+	assert_int_equal(feature_mirror(~FEATURE_OFFLOAD_MASK), 0);
+}
+
 static void test_names(void **state)
 {
 	unsigned int a, b;
@@ -160,6 +185,7 @@ int main(void)
 		cmocka_unit_test(test_select_conditions_of_conditions),
 		cmocka_unit_test(test_select_any_layout_is_legacy),
 		cmocka_unit_test(test_hdr_len),
+		cmocka_unit_test(test_mirror),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_format),
 		cmocka_unit_test(test_format_is_cut_and_terminated),

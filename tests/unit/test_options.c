@@ -379,7 +379,7 @@ static void test_help(void **state)
 {
 	static const char *const parts[] = {
 		"Usage: vubridge --path PATH [OPTION]...\n",
-		"  --path PATH             socket of the vhost-user backend, @NAME if abstract\n",
+		"  --path PATH             vhost-user backend's socket, or /dev/vhost-net\n",
 		"   mandatory\n",
 		"a power of two from 64 to 32768\n",
 		"one of auto, uring, plain\n",

@@ -53,6 +53,34 @@ static void test_switch(void **state)
 	assert_refused("--server: was given before; give it once", "--server", "--server");
 }
 
+/* What the path is has a say in what may be asked for. */
+static void test_vhost_net(void **state)
+{
+	char error[OPTIONS_ERROR_MAX] = "";
+	struct run run;
+
+	(void)state;
+	assert_taken(&run, "--path=s");
+	assert_null(run.o.vhost_iface);
+	assert_int_equal(options_check_path(&run.o, false, error, sizeof(error)), 0);
+	assert_int_equal(options_check_path(&run.o, true, error, sizeof(error)), 0);
+	assert_string_equal(error, "");
+	assert_taken(&run, "--path=s", "--vhost-iface", "vh%d", "--iface=v0");
+	assert_string_equal(run.o.vhost_iface, "vh%d");
+	assert_string_equal(run.o.iface, "v0");
+	assert_int_equal(options_check_path(&run.o, true, error, sizeof(error)), 0);
+	assert_int_equal(options_check_path(&run.o, false, error, sizeof(error)), -EINVAL);
+	assert_string_equal(error,
+			    "--vhost-iface 'vh%d': needs --path /dev/vhost-net, not a socket");
+	assert_taken(&run, "--path=s", "--server");
+	assert_int_equal(options_check_path(&run.o, false, error, sizeof(error)), 0);
+	assert_int_equal(options_check_path(&run.o, true, error, sizeof(error)), -EINVAL);
+	assert_string_equal(error, "--server: needs a socket, not /dev/vhost-net");
+	assert_refused("--vhost-iface 'a/b': must be 1 to 15 bytes, not . or .., no / : space, % "
+		       "in one %d",
+		       "--path=s", "--vhost-iface=a/b");
+}
+
 static void test_control_queue(void **state)
 {
 	struct run run;
@@ -218,6 +246,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_onoff),	      cmocka_unit_test(test_switch),
+		cmocka_unit_test(test_vhost_net),
 		cmocka_unit_test(test_control_queue), cmocka_unit_test(test_socket),
 		cmocka_unit_test(test_workers),	      cmocka_unit_test(test_cpus),
 		cmocka_unit_test(test_devargs),

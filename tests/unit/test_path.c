@@ -206,6 +206,10 @@ static int as_nobody(void)
 		return 2;
 	if (path_classify("open", &kind, error, sizeof(error)) != 0 || kind != PATH_SOCKET)
 		return 3;
+	if (access("vhost", F_OK) == 0 &&
+	    (path_classify("vhost", &kind, error, sizeof(error)) != -EACCES ||
+	     !strstr(error, "no permission to open this device")))
+		return 4;
 	return 0;
 }
 
@@ -221,6 +225,8 @@ static void test_no_permission(void **state)
 	assert_int_equal(chmod("sock", 0), 0);
 	make_socket("open");
 	assert_int_equal(chmod("open", 0666), 0);
+	if (mknod("vhost", S_IFCHR | 0600, makedev(10, 238)) < 0)
+		assert_int_equal(errno, EPERM); /* no right to make device nodes */
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0)

@@ -166,6 +166,26 @@ static void test_offloads(void **state)
 
 /* --- what exists already ------------------------------------------------ */
 
+static void test_hdr_len(void **state)
+{
+	struct kport *kp = open_tap("vnet0", 1);
+	int len;
+
+	(void)state;
+	assert_int_equal(kp->hdr_len, 12);
+	assert_int_equal(tap_set_hdr_len(kp, 10), 0);
+	assert_int_equal(kp->hdr_len, 10);
+	assert_int_equal(ioctl(kp->fds[0], TUNGETVNETHDRSZ, &len), 0);
+	assert_int_equal(len, 10);
+	/* shorter than any header: as it was */
+	assert_int_equal(tap_set_hdr_len(kp, 9), -EINVAL);
+	assert_int_equal(kp->hdr_len, 10);
+	assert_int_equal(tap_set_hdr_len(kp, 12), 0);
+	assert_int_equal(ioctl(kp->fds[0], TUNGETVNETHDRSZ, &len), 0);
+	assert_int_equal(len, 12);
+	kp->ops->close(kp);
+}
+
 static void test_existing_is_kept(void **state)
 {
 	struct rtnl *rt = open_rtnl();
@@ -557,6 +577,7 @@ int main(void)
 		NETNS_TEST(test_template),
 		NETNS_TEST(test_pairs),
 		NETNS_TEST(test_offloads),
+		NETNS_TEST(test_hdr_len),
 		NETNS_TEST(test_existing_is_kept),
 		NETNS_TEST(test_existing_multi_queue),
 		NETNS_TEST(test_existing_is_unfit),
