@@ -17,7 +17,7 @@ enum lane_drop {
 	LANE_DROP_REFUSED,      /* EINVAL: the kernel found the frame or its header wrong */
 	LANE_DROP_IFACE_DOWN,   /* EIO: the interface is administratively down */
 	LANE_DROP_NO_MEMORY,    /* ENOMEM, ENOBUFS, and EAGAIN when later frames found room */
-	LANE_DROP_STALE,        /* queued by the kernel before the backend was (back) there */
+	LANE_DROP_STALE,        /* queued by the one side before the other was (back) there */
 	LANE_DROP_OTHER,        /* any other errno of the kernel */
 	LANE_DROPS
 };
@@ -77,5 +77,8 @@ int fd_to_vq_inject(struct lane *lane, const void *packet, uint32_t len);
 
 /* Reads away what waits at the fd and counts it as stale. */
 void fd_to_vq_drain(struct lane *lane);
+
+/* Gives back what waits in the ring, unsent, and counts it as stale; the caller flushes. */
+void vq_to_fd_drain(struct lane *lane);
 
 #endif

@@ -102,6 +102,7 @@ static void start(struct worker *w, struct pair *p, struct vq *receive, struct v
 	p->state = PAIR_RUNNING;
 	w->running++;
 	fd_to_vq_drain(&p->to_vq);
+	vq_to_fd_drain(&p->to_fd);
 	vq_arm(receive, false);
 	vq_arm(transmit, false);
 	lane_flush(&p->to_fd); /* publishes the empty buffers */
