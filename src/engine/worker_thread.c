@@ -217,12 +217,23 @@ static void count_wake(struct worker *w, uint64_t data)
 		count_add(&p->to_vq.counters.calls, 1);
 }
 
+/* A lane that pauses wakes by itself. */
+static int longest_sleep_ms(const struct worker *w)
+{
+	unsigned int i;
+
+	for (i = 0; i < w->npairs; i++)
+		if (w->pairs[i].state == PAIR_RUNNING && lane_pauses(&w->pairs[i].to_vq))
+			return LANE_PAUSE_MS;
+	return -1;
+}
+
 static void sleep_until_woken(struct worker *w)
 {
 	struct epoll_event events[16];
 	int n, i;
 
-	n = epoll_wait(w->epoll_fd, events, ARRAY_SIZE(events), -1);
+	n = epoll_wait(w->epoll_fd, events, ARRAY_SIZE(events), longest_sleep_ms(w));
 	for (i = 0; i < n; i++)
 		count_wake(w, events[i].data.u64);
 }
