@@ -26,7 +26,9 @@ struct kport_ops {
 	int (*send)(struct kport *kp, unsigned int pair, struct frame *frames, unsigned int n);
 	/*
 	 * Reads up to @n frames into the room that they describe and sets their len
-	 * (bytes after the header) and hdr. Returns how many came, 0 for none.
+	 * (bytes after the header) and hdr. Returns how many came, 0 for none. Stops at the
+	 * first read that fails, which cost a frame: -errno, told by the next call when others
+	 * came before it. -EBADFD: there will be no more.
 	 */
 	int (*receive)(struct kport *kp, unsigned int pair, struct frame *frames, unsigned int n);
 

@@ -6,8 +6,8 @@
  *
  * All belong to the control thread. They return 0 or -errno and are silent; what
  * went wrong is in vhost->why and vhost->request, for the one who logs. A request
- * that gets no answer ends with -ETIMEDOUT, one interrupted by cancel_fd with
- * -ECANCELED. After any error the connection must be closed.
+ * that gets no answer, or none before the deadline, ends with -ETIMEDOUT, one interrupted
+ * by cancel_fd with -ECANCELED. After any error the connection must be closed.
  */
 #ifndef VUBRIDGE_VHOST_H
 #define VUBRIDGE_VHOST_H
@@ -92,6 +92,7 @@ struct vhost {
 	/* set by whoever makes the object */
 	int cancel_fd;           /* readable: give up waiting (borrowed), or -1 */
 	unsigned int timeout_ms; /* for one answer */
+	uint64_t deadline_ns;    /* for all of them, by CLOCK_MONOTONIC; 0: none */
 	/*
 	 * A connection that the peer made (server mode), for the next open, which owns it
 	 * from then on; -1: open connects.
@@ -102,7 +103,7 @@ struct vhost {
 	int fd;                  /* watch for readable and hang-up; -1 when closed */
 	int backend_fd;          /* watch for readable; -1: the peer has no such channel */
 	uint64_t features;       /* VIRTIO_*_F_ bits the peer offers, transport bits removed */
-	unsigned int max_pairs;  /* queue pairs the peer serves, at least 1 */
+	unsigned int max_pairs;  /* queue pairs, or rings, the peer serves: at least 1 */
 	bool has_status;         /* set_status reaches the peer */
 	bool has_config;         /* get_config is served */
 

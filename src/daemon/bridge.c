@@ -246,7 +246,7 @@ static void on_failure(struct bridge *b, struct worker_failure failure)
 	else if (failure.fd_error == -EBADFD) /* deleted: the watch's news, in a moment */
 		log_debug(tag(b), "the interface's file descriptor is dead");
 	else if (failure.fd_error) {
-		log_error(tag(b), "cannot read the interface: %s", strerror(-failure.fd_error));
+		log_error(tag(b), "cannot go on forwarding: %s", strerror(-failure.fd_error));
 		sd_event_exit(b->event, OPTIONS_EXIT_SYSTEM);
 	}
 }

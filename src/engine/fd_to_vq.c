@@ -39,12 +39,26 @@ static void follow_traffic(struct lane *lane, unsigned int asked, unsigned int c
 		lane->reads = MAX((lane->reads + came) / 2, 1u);
 }
 
+/* A read that fails cost a frame, as a write does that fails; others may wait behind it. */
+static int read_failed(struct lane *lane, int error)
+{
+	if (error == -EBADFD || lane->io->broken)
+		return error;
+	lane_count_drop(lane, -error);
+	lane->failures++;
+	lane->failed_ns = now_ns();
+	return !lane_pauses(lane);
+}
+
 int fd_to_vq_run(struct lane *lane)
 {
 	uint64_t bytes = 0;
 	unsigned int taken;
 	int came, error, i;
 
+	if (unlikely(lane_pauses(lane)) &&
+	    now_ns() - lane->failed_ns < LANE_PAUSE_MS * UINT64_C(1000000))
+		return 0;
 	taken = take(lane, lane->reads, &error);
 	lane->starved = taken == 0;
 	if (taken == 0)
@@ -52,8 +66,11 @@ int fd_to_vq_run(struct lane *lane)
 	came = lane->io->ops->receive(lane->io, lane->frames, taken);
 	follow_traffic(lane, taken, (unsigned int)MAX(came, 0));
 	lane_untake(lane, (unsigned int)MAX(came, 0), taken);
-	if (came <= 0)
-		return came;
+	if (unlikely(came < 0))
+		return read_failed(lane, came);
+	lane->failures = 0;
+	if (came == 0)
+		return 0;
 	for (i = 0; i < came; i++) {
 		const struct frame *f = &lane->frames[i];
 

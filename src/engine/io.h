@@ -20,13 +20,14 @@ struct io_ops {
 	/*
 	 * Writes frames[0..n) in order and puts 0 or an errno into errors[0..n). Returns
 	 * how many were tried: fewer than @n when the kernel cannot take more now; the fd is
-	 * ready for EPOLLOUT when it can. Or -errno when this way is no longer usable.
+	 * ready for EPOLLOUT when it can. Or io->broken.
 	 */
 	int (*send)(struct io *io, struct frame *frames, unsigned int n, int *errors);
 	/*
 	 * Reads up to @n frames into their room, which is FRAME_LEN_MAX of each. Returns how
 	 * many came: they are the first ones, with hdr and len set; less than @n means that
-	 * the fd was found empty. Or -errno when it is no longer usable.
+	 * the fd was found empty, or that a read failed: then the next call returns its
+	 * -errno, at once. Or -EBADFD when the fd is of no use any more, or io->broken.
 	 */
 	int (*receive)(struct io *io, struct frame *frames, unsigned int n);
 	void (*close)(struct io *io);
@@ -35,6 +36,7 @@ struct io_ops {
 struct io {
 	const struct io_ops *ops;
 	const char *name; /* "plain" or "uring" */
+	int broken; /* 0, or -errno since this way to pass frames failed, whatever the fd does */
 };
 
 /* Both serve queue pair @pair of @kp, for one thread: the one that opens. 0 or -errno. */

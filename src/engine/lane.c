@@ -26,6 +26,7 @@ void lane_start(struct lane *lane, struct vq *vq, struct io *io, uint8_t hdr_len
 	lane->reads = 1;
 	lane->starved = false;
 	lane->blocked = false;
+	lane->failures = 0;
 	/* a ring that comes back has kicks that were counted already */
 	lane->kicks_before = lane->counters.kicks - vq->counters.kicks;
 }

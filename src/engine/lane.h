@@ -17,7 +17,7 @@ enum lane_drop {
 	LANE_DROP_REFUSED,      /* EINVAL: the kernel found the frame or its header wrong */
 	LANE_DROP_IFACE_DOWN,   /* EIO: the interface is administratively down */
 	LANE_DROP_NO_MEMORY,    /* ENOMEM, ENOBUFS, and EAGAIN when later frames found room */
-	LANE_DROP_STALE,        /* queued by the kernel before the backend was (back) there */
+	LANE_DROP_STALE,        /* queued by the one side before the other was (back) there */
 	LANE_DROP_OTHER,        /* any other errno of the kernel */
 	LANE_DROPS
 };
@@ -41,11 +41,25 @@ struct lane {
 	unsigned int reads;     /* fd_to_vq: frames to ask for, follows the traffic */
 	bool starved;           /* fd_to_vq: the last run found no room in the ring */
 	bool blocked;           /* vq_to_fd: the fd did not take all of the last run */
+	unsigned int failures;  /* fd_to_vq: reads that failed, since one that did not */
+	uint64_t failed_ns;     /* when the last one did */
 	uint64_t kicks_before;  /* what the ring's count of kicks has to be added to */
 	struct lane_counters counters;
 	struct frame frames[IO_BATCH];
 	struct iovec iovs[LANE_IOVS];
 };
+
+/*
+ * An fd whose reads do nothing but fail is read again only after a pause: it would
+ * otherwise take a whole processor.
+ */
+#define LANE_FAILURES_MAX 64u
+#define LANE_PAUSE_MS	  100u
+
+static inline bool lane_pauses(const struct lane *lane)
+{
+	return lane->failures >= LANE_FAILURES_MAX;
+}
 
 /* Ties the lane to a new ring; its counters go on. */
 void lane_start(struct lane *lane, struct vq *vq, struct io *io, uint8_t hdr_len);
@@ -63,8 +77,8 @@ void lane_count_drop(struct lane *lane, int error);
 const char *lane_drop_name(enum lane_drop reason);
 
 /*
- * Both return how many frames were moved or found, 0 when there was nothing to do, or
- * -errno: that of vq->broken, or the fd's when the ring is sound.
+ * Both return how many frames were moved, lost or found, 0 when there was nothing to do,
+ * or -errno: that of vq->broken, or when the ring is sound -EBADFD or that of io->broken.
  */
 int vq_to_fd_run(struct lane *lane);
 int fd_to_vq_run(struct lane *lane);
@@ -77,5 +91,8 @@ int fd_to_vq_inject(struct lane *lane, const void *packet, uint32_t len);
 
 /* Reads away what waits at the fd and counts it as stale. */
 void fd_to_vq_drain(struct lane *lane);
+
+/* Gives back what waits in the ring, unsent, and counts it as stale; the caller flushes. */
+void vq_to_fd_drain(struct lane *lane);
 
 #endif

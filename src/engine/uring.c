@@ -33,7 +33,8 @@ struct uring {
 	unsigned int pair;
 	struct io_uring ring;
 	int rw_flags; /* RWF_NOWAIT, or 0 where the fd does not know it */
-	int dead; /* -errno: io_uring itself failed, nothing more is submitted */
+	unsigned int failed; /* reads that failed and were not told yet, all with error */
+	int error;
 	int results[IO_BATCH];
 };
 
@@ -58,7 +59,7 @@ static int collect(struct uring *u, unsigned int n)
 
 		r = io_uring_submit_and_wait(&u->ring, n > reaped ? n - reaped : 0);
 		if (r < 0 && r != -EINTR && r != -EAGAIN && r != -EBUSY) {
-			u->dead = r;
+			u->io.broken = r;
 			return r;
 		}
 		io_uring_for_each_cqe(&u->ring, head, cqe) {
@@ -115,13 +116,13 @@ static int send_frames(struct io *io, struct frame *frames, unsigned int n, int 
 	unsigned int i;
 	int r;
 
-	for (i = 0; i < n && !u->dead; i++) {
+	for (i = 0; i < n && !u->io.broken; i++) {
 		struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
 
 		io_uring_prep_writev2(sqe, 0, frames[i].iov, frames[i].iovcnt, 0, u->rw_flags);
 		prepare(sqe, i);
 	}
-	r = u->dead ? u->dead : submit(u, n);
+	r = u->io.broken ? u->io.broken : submit(u, n);
 	if (r)
 		return r;
 	while (n > 0 && u->results[n - 1] == -EAGAIN)
@@ -170,30 +171,43 @@ static void came_in(const struct uring *u, struct frame *frames, unsigned int i,
 	frames[to].hdr.num_buffers = 0; /* kernels up to 6.12 leave it unwritten */
 }
 
+/* -errno of a read that failed, each once; 0 when all are told. */
+static int next_failure(struct uring *u)
+{
+	if (likely(!u->failed))
+		return 0;
+	u->failed--;
+	return u->error;
+}
+
 static int receive_frames(struct io *io, struct frame *frames, unsigned int n)
 {
 	struct uring *u = container_of(io, struct uring, io);
 	unsigned int i, came = 0;
-	int error = 0, r;
+	int r = next_failure(u);
 
-	for (i = 0; i < n && !u->dead; i++) {
+	if (unlikely(r))
+		return r;
+	for (i = 0; i < n && !u->io.broken; i++) {
 		struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
 
 		io_uring_prep_readv2(sqe, 0, frames[i].iov, frames[i].iovcnt, 0, u->rw_flags);
 		prepare(sqe, i);
 	}
-	r = u->dead ? u->dead : submit(u, n);
+	r = u->io.broken ? u->io.broken : submit(u, n);
 	if (r)
 		return r;
 	for (i = 0; i < n; i++) {
 		int res = u->results[i];
 
-		if (res > u->kp->hdr_len)
+		if (res > u->kp->hdr_len) {
 			came_in(u, frames, i, came++, res);
-		else if (res < 0 && res != -EAGAIN)
-			error = res;
+		} else if (unlikely(res < 0 && res != -EAGAIN)) {
+			u->error = res;
+			u->failed++;
+		}
 	}
-	return came ? (int)came : error;
+	return came ? (int)came : next_failure(u);
 }
 
 /* Kernels without RWF_NOWAIT on a TAP: one readv a frame. */
@@ -201,7 +215,7 @@ static int receive_plainly(struct io *io, struct frame *frames, unsigned int n)
 {
 	struct uring *u = container_of(io, struct uring, io);
 
-	return u->dead ? u->dead : kport_receive(u->kp, u->pair, frames, n);
+	return u->io.broken ? u->io.broken : kport_receive(u->kp, u->pair, frames, n);
 }
 
 static void close_uring(struct io *io)

@@ -27,6 +27,20 @@ static unsigned int take(struct lane *lane, int *error)
 	return n;
 }
 
+/* What is given back is not flushed yet, so the peer cannot keep us here. */
+void vq_to_fd_drain(struct lane *lane)
+{
+	unsigned int taken, i;
+	int error;
+
+	do {
+		taken = take(lane, &error);
+		for (i = 0; i < taken; i++)
+			vq_give(lane->vq, lane->frames[i].span, 0, NULL);
+		count_add(&lane->counters.drops[LANE_DROP_STALE], taken);
+	} while (taken > 0);
+}
+
 int vq_to_fd_run(struct lane *lane)
 {
 	int errors[IO_BATCH];

@@ -102,6 +102,7 @@ static void start(struct worker *w, struct pair *p, struct vq *receive, struct v
 	p->state = PAIR_RUNNING;
 	w->running++;
 	fd_to_vq_drain(&p->to_vq);
+	vq_to_fd_drain(&p->to_fd);
 	vq_arm(receive, false);
 	vq_arm(transmit, false);
 	lane_flush(&p->to_fd); /* publishes the empty buffers */
@@ -216,12 +217,23 @@ static void count_wake(struct worker *w, uint64_t data)
 		count_add(&p->to_vq.counters.calls, 1);
 }
 
+/* A lane that pauses wakes by itself. */
+static int longest_sleep_ms(const struct worker *w)
+{
+	unsigned int i;
+
+	for (i = 0; i < w->npairs; i++)
+		if (w->pairs[i].state == PAIR_RUNNING && lane_pauses(&w->pairs[i].to_vq))
+			return LANE_PAUSE_MS;
+	return -1;
+}
+
 static void sleep_until_woken(struct worker *w)
 {
 	struct epoll_event events[16];
 	int n, i;
 
-	n = epoll_wait(w->epoll_fd, events, ARRAY_SIZE(events), -1);
+	n = epoll_wait(w->epoll_fd, events, ARRAY_SIZE(events), longest_sleep_ms(w));
 	for (i = 0; i < n; i++)
 		count_wake(w, events[i].data.u64);
 }

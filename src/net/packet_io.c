@@ -257,22 +257,28 @@ static int packet_io_batch(int fd, struct packet_batch *b, struct frame *frames,
 int packet_io_receive(struct kport *kp, unsigned int pair, struct frame *frames, unsigned int n)
 {
 	struct packet *p = container_of(kp, struct packet, kport);
+	int err = p->failed;
 	struct packet_batch b;
 	unsigned int got = 0, errors = 0;
 
-	while (got < n && errors < PACKET_BATCH) {
+	p->failed = 0;
+	while (!err && got < n && errors < PACKET_BATCH) {
 		unsigned int want = MIN(n - got, PACKET_BATCH);
 		int r = packet_io_batch(kp->fds[pair], &b, frames + got, want);
 
 		if (r >= 0) {
 			got += packet_io_keep(p, frames + got, b.msgs, (unsigned int)r);
-			continue;
+		} else if (r == -EINVAL || r == -ENETDOWN) {
+			if (r == -EINVAL)
+				count_add(&p->unfit, 1);
+			errors++;
+		} else {
+			err = r;
 		}
-		if (r != -ENETDOWN && r != -EINVAL)
-			return got || r == -EAGAIN ? (int)got : r;
-		if (r == -EINVAL)
-			count_add(&p->unfit, 1);
-		errors++;
 	}
-	return (int)got;
+	if (err == -EAGAIN)
+		return (int)got;
+	if (got)
+		p->failed = err;
+	return got ? (int)got : err;
 }

@@ -19,6 +19,7 @@ struct packet {
 	uint64_t taken, told;
 	uint64_t overflows; /* the kernel's count, which begins anew when it is read */
 	uint64_t unfit;     /* frames of the kernel that cannot be passed on; by the worker */
+	int failed;         /* -errno of a read behind frames, not told yet; the worker's */
 };
 
 int packet_io_send(struct kport *kp, unsigned int pair, struct frame *frames, unsigned int n);

@@ -39,7 +39,8 @@ struct tap {
 	struct rtnl *rtnl;
 	unsigned int attached; /* queues that the kernel uses, the first ones */
 	bool persist;          /* it shall outlive us */
-	int fds[];
+	int *failed;           /* [pairs]: -errno of a read behind frames, not told yet */
+	int fds[];             /* [pairs], then failed */
 };
 
 struct tap_offload {
@@ -89,20 +90,26 @@ static int tap_send(struct kport *kp, unsigned int pair, struct frame *frames, u
 
 static int tap_receive(struct kport *kp, unsigned int pair, struct frame *frames, unsigned int n)
 {
+	int *failed = &tap_of(kp)->failed[pair];
 	unsigned int i;
+	int err;
 
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < n && !*failed; i++) {
 		ssize_t len = readv(kp->fds[pair], frames[i].iov, frames[i].iovcnt);
 
-		if (len < 0 && errno != EAGAIN && !i)
-			return -errno;
+		if (len < 0 && errno != EAGAIN)
+			*failed = -errno;
 		if (len < kp->hdr_len)
 			break;
 		frames[i].len = (uint32_t)(len - kp->hdr_len);
 		/* kernels up to 6.12 leave these two bytes as they were */
 		frames[i].hdr.num_buffers = 0;
 	}
-	return (int)i;
+	if (likely(i || !*failed))
+		return (int)i;
+	err = *failed;
+	*failed = 0;
+	return err;
 }
 
 /* --- control ------------------------------------------------------------ */
@@ -515,7 +522,7 @@ static int tap_probe_offloads(struct tap *tap, const char **why)
 
 static struct tap *tap_alloc(const struct tap_config *cfg)
 {
-	struct tap *tap = calloc(1, sizeof(*tap) + cfg->pairs * sizeof(tap->fds[0]));
+	struct tap *tap = calloc(1, sizeof(*tap) + 2 * cfg->pairs * sizeof(tap->fds[0]));
 	unsigned int i;
 
 	if (!tap)
@@ -525,6 +532,7 @@ static struct tap *tap_alloc(const struct tap_config *cfg)
 	tap->kport.pairs = cfg->pairs;
 	tap->attached = cfg->pairs;
 	tap->kport.fds = tap->fds;
+	tap->failed = tap->fds + cfg->pairs;
 	memcpy(tap->kport.name, cfg->name, strlen(cfg->name));
 	for (i = 0; i < cfg->pairs; i++)
 		tap->fds[i] = -1;

@@ -11,6 +11,8 @@
 #include "virtio/feature.h"
 
 #define MTU_MIN 68u
+/* After that many signs a peer's number of queues is taken for one of rings. */
+#define RING_SIGNS 2u
 /* A peer that lied once is not worth more when it is told so. */
 #define LAST_WORD_TIMEOUT_MS 50
 
@@ -101,6 +103,32 @@ static bool mac_usable(const uint8_t mac[ETH_ALEN])
 	return !(mac[0] & 1) && memcmp(mac, zero, ETH_ALEN);
 }
 
+/*
+ * GET_QUEUE_NUM is a number of pairs to some peers and of rings to others, who refuse the
+ * first ring beyond it or hang up, and may even end when they hear of it. So what was learned
+ * is kept, for as long as the peer says the same number.
+ */
+static unsigned int count_served_pairs(struct device *d)
+{
+	unsigned int said = d->vhost->max_pairs;
+
+	if (said != d->said)
+		d->ring_signs = 0;
+	d->said = said;
+	return d->ring_signs < RING_SIGNS ? said : MAX(said / 2, 1u);
+}
+
+/* A refusal is a sure sign; who hangs up may have had another reason, once. */
+static void learn_from_failure(struct device *d, int error)
+{
+	if (d->rings.at < d->vhost->max_pairs || d->vport->pairs < 2 ||
+	    (error != -EREMOTEIO && error != -ECONNRESET))
+		return;
+	d->ring_signs += error == -EREMOTEIO ? RING_SIGNS : 1;
+	if (d->ring_signs >= RING_SIGNS)
+		d->vhost->why = "no such ring: the peer counts rings, not queue pairs";
+}
+
 /* Where the peer serves no net status the link is assumed to be up (5.1.4.2). */
 static int read_config(struct device *d)
 {
@@ -112,7 +140,7 @@ static int read_config(struct device *d)
 	if (r)
 		return r;
 	vp->net_status = VIRTIO_NET_S_LINK_UP;
-	vp->max_pairs = d->vhost->max_pairs;
+	vp->max_pairs = count_served_pairs(d);
 	vp->mtu = 0;
 	if (SERVES(d, len, mac, VIRTIO_NET_F_MAC) && mac_usable(space.mac)) {
 		vp->has_mac = true;
@@ -289,7 +317,13 @@ int device_bring_up(struct device *d)
 	d->vport->connected = true;
 	d->ctrl = (struct ctrl){0};
 	r = negotiate(d);
-	return r ? r : start(d);
+	if (!r)
+		r = start(d);
+	if (r)
+		learn_from_failure(d, r);
+	else if (d->ring_signs < RING_SIGNS)
+		d->ring_signs = 0;
+	return r;
 }
 
 void device_shut_down(struct device *d)

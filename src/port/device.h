@@ -29,6 +29,9 @@ struct device {
 	struct device_config config;
 	struct rings rings;
 	struct ctrl ctrl;
+	/* of all connections: the number of queues that the peer said last, and signs so far
+	 * that it counts rings and not pairs */
+	unsigned int said, ring_signs;
 };
 
 /* From an open vhost to DRIVER_OK with every pair active that both sides have. */

@@ -4,8 +4,9 @@
  *
  * One attempt runs from the connection to DRIVER_OK in one go on the control thread:
  * each request waits for its answer, for as long as vhost->timeout_ms and no signal
- * allows. Everything is negotiated from zero each time (port/device.c), and rings and
- * memory are new, so that nothing of an old connection can reach into the next one.
+ * allows, and all of them together for ATTEMPT_NS. Everything is negotiated from zero each
+ * time (port/device.c), and rings and memory are new, so that nothing of an old connection
+ * can reach into the next one.
  *
  * As a client, an attempt that fails is repeated after a pause that doubles from 10 ms
  * to 1 s, and a socket file that appears ends the pause at once. As a server there is
@@ -33,6 +34,9 @@
 
 #define BACKOFF_MIN_NS UINT64_C(10000000)
 #define BACKOFF_MAX_NS UINT64_C(1000000000)
+/* A peer that answers each request just in time would otherwise take minutes of ours. */
+#define ATTEMPT_NS UINT64_C(10000000000)
+#define FAREWELL_NS UINT64_C(3000000000)
 /* A connection that lived that long says that the peer is sound. */
 #define LASTING_NS UINT64_C(1000000000)
 
@@ -253,10 +257,13 @@ static int watch_peer(struct frontend *fe)
 
 static int attempt(struct frontend *fe)
 {
-	int r = fe->vhost->ops->open(fe->vhost);
+	int r;
 
+	fe->vhost->deadline_ns = now_ns() + ATTEMPT_NS;
+	r = fe->vhost->ops->open(fe->vhost);
 	if (!r)
 		r = device_bring_up(&fe->device);
+	fe->vhost->deadline_ns = 0;
 	return r ? r : watch_peer(fe);
 }
 
@@ -377,6 +384,7 @@ static void stop(struct vport *vp)
 	if (fe->state == FRONTEND_UP) {
 		come_down(fe);
 		fe->vhost->cancel_fd = -1; /* what made us stop shall not cut this short */
+		fe->vhost->deadline_ns = now_ns() + FAREWELL_NS;
 		device_shut_down(&fe->device);
 		forget(fe);
 	}

@@ -102,17 +102,19 @@ void rings_close(struct rings *r)
 	*r = (struct rings){ .pool.fd = -1 };
 }
 
-int rings_tell_calls(const struct rings *r, struct vhost *v)
+int rings_tell_calls(struct rings *r, struct vhost *v)
 {
 	unsigned int i;
 	int error = 0;
 
-	for (i = 0; i < r->count && !error; i++)
+	for (i = 0; i < r->count && !error; i++) {
 		error = v->ops->set_vring_call(v, i, call_fd(r, i));
+		r->at = error ? i : 0;
+	}
 	return error;
 }
 
-int rings_tell(const struct rings *r, struct vhost *v)
+int rings_tell(struct rings *r, struct vhost *v)
 {
 	struct vhost_region region = {
 		.guest_phys_addr = POOL_GUEST_BASE,
@@ -139,18 +141,20 @@ int rings_tell(const struct rings *r, struct vhost *v)
 		ring.avail = (uintptr_t)addrs.avail;
 		ring.used = (uintptr_t)addrs.used;
 		error = v->ops->set_vring(v, &ring);
+		r->at = error ? i : 0;
 	}
 	return error;
 }
 
-int rings_enable(const struct rings *r, struct vhost *v, unsigned int first, unsigned int pairs,
-		 bool on)
+int rings_enable(struct rings *r, struct vhost *v, unsigned int first, unsigned int pairs, bool on)
 {
 	unsigned int i;
 	int error = 0;
 
-	for (i = 2 * first; i < 2 * (first + pairs) && i < r->count && !error; i++)
+	for (i = 2 * first; i < 2 * (first + pairs) && i < r->count && !error; i++) {
 		error = v->ops->set_vring_enable(v, i, on);
+		r->at = error ? i : 0;
+	}
 	return error;
 }
 

@@ -18,6 +18,7 @@ struct rings {
 	unsigned int size;  /* descriptors each */
 	struct vq **vqs;    /* [count] */
 	int *fds;           /* [2 * count]: kick and call of each ring */
+	unsigned int at;    /* the ring whose set-up failed, 0: the first, or none */
 };
 
 /* 0 or -errno; closed again on error. */
@@ -27,12 +28,12 @@ int rings_open(struct rings *rings, unsigned int pairs, unsigned int size, uint6
 void rings_close(struct rings *rings);
 
 /* Tells the peer the call eventfds. 0 or -errno as vhost's operations. */
-int rings_tell_calls(const struct rings *rings, struct vhost *v);
+int rings_tell_calls(struct rings *rings, struct vhost *v);
 /* Memory table, then size, base, addresses and kick of each ring. */
-int rings_tell(const struct rings *rings, struct vhost *v);
+int rings_tell(struct rings *rings, struct vhost *v);
 /* The rings of @pairs pairs from @first on. */
-int rings_enable(const struct rings *rings, struct vhost *v, unsigned int first,
-		 unsigned int pairs, bool on);
+int rings_enable(struct rings *rings, struct vhost *v, unsigned int first, unsigned int pairs,
+		 bool on);
 /* Stops each ring at the peer (GET_VRING_BASE). */
 int rings_stop(const struct rings *rings, struct vhost *v);
 

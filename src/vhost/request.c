@@ -20,6 +20,22 @@ static int broken(struct requester *r, uint32_t id, int err, const char *why)
 	return request_fail(r, id, err, why);
 }
 
+static struct fdmsg_wait wait_for_answer(const struct requester *r)
+{
+	const struct vhost *v = r->vhost;
+	struct fdmsg_wait wait = fdmsg_wait_ms(v->timeout_ms, v->cancel_fd);
+
+	if (v->deadline_ns)
+		wait.deadline_ns = MIN(wait.deadline_ns, v->deadline_ns);
+	return wait;
+}
+
+/* Did the last of many answers come too late, rather than this one? */
+static bool deadline_is_over(const struct requester *r)
+{
+	return r->vhost->deadline_ns && now_ns() >= r->vhost->deadline_ns;
+}
+
 static int send_failed(struct requester *r, uint32_t id, int err)
 {
 	switch (err) {
@@ -42,7 +58,9 @@ static int receive_failed(struct requester *r, uint32_t id, int err)
 	case -EBADMSG:
 		return broken(r, id, -EPROTO, "descriptors came with the answer");
 	case -ETIMEDOUT:
-		return broken(r, id, err, "no answer in time");
+		return broken(r, id, err,
+			      deadline_is_over(r) ? "the answers take too long in all"
+						  : "no answer in time");
 	case -ECANCELED:
 		return broken(r, id, err, "given up while waiting for the answer");
 	default:
@@ -121,7 +139,7 @@ static int receive_reply(struct requester *r, uint32_t id, void *reply, uint32_t
 int request_tell_fds(struct requester *r, uint32_t id, const void *payload, uint32_t size,
 		     const int *fds, unsigned int nfds)
 {
-	const struct fdmsg_wait wait = fdmsg_wait_ms(r->vhost->timeout_ms, r->vhost->cancel_fd);
+	const struct fdmsg_wait wait = wait_for_answer(r);
 	const struct vhost_user_header hdr = {
 		.request = id,
 		.flags = VHOST_USER_VERSION | (r->reply_ack ? VHOST_USER_NEED_REPLY_MASK : 0),
@@ -158,7 +176,7 @@ int request_tell_state(struct requester *r, uint32_t id, uint32_t index, uint32_
 int request_ask(struct requester *r, uint32_t id, const void *payload, uint32_t size, void *reply,
 		uint32_t reply_size)
 {
-	const struct fdmsg_wait wait = fdmsg_wait_ms(r->vhost->timeout_ms, r->vhost->cancel_fd);
+	const struct fdmsg_wait wait = wait_for_answer(r);
 	const struct vhost_user_msg_desc *desc = proto_request(id);
 	const struct vhost_user_header hdr = {
 		.request = id,

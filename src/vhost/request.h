@@ -12,7 +12,7 @@
 #include "vhost/proto.h"
 
 struct requester {
-	struct vhost *vhost; /* lends fd, cancel_fd and timeout_ms */
+	struct vhost *vhost; /* lends fd, cancel_fd, timeout_ms and deadline_ns */
 	/* VHOST_USER_PROTOCOL_F_REPLY_ACK is acked: whatever is told gets an answer */
 	bool reply_ack;
 	/*

@@ -132,7 +132,7 @@ static int negotiate_protocol(struct user *u)
 	return 0;
 }
 
-/* Peers count pairs, or rings: an upper bound, which the caller's own wish will cut. */
+/* Peers count pairs, or rings: an upper bound. */
 static int get_queue_num(struct user *u)
 {
 	uint64_t num;
@@ -319,9 +319,19 @@ static int tell_vring_fd(struct vhost *v, uint32_t id, unsigned int index, int f
 	return request_tell_fds(to_requester(v), id, &value, sizeof(value), &fd, fd < 0 ? 0 : 1);
 }
 
+/*
+ * The first word of a ring. Peers whose number of queues is one of rings hang up at the first
+ * beyond it: so that this shows here, those that do not answer are asked something.
+ */
 static int user_set_vring_call(struct vhost *v, unsigned int index, int call_fd)
 {
-	return tell_vring_fd(v, VHOST_USER_SET_VRING_CALL, index, call_fd);
+	struct requester *r = to_requester(v);
+	uint64_t features;
+	int ret = tell_vring_fd(v, VHOST_USER_SET_VRING_CALL, index, call_fd);
+
+	if (ret == 0 && !r->reply_ack && v->max_pairs > 1 && index >= v->max_pairs)
+		ret = request_ask_u64(r, VHOST_USER_GET_FEATURES, &features);
+	return ret;
 }
 
 static int set_vring_addr(struct vhost *v, const struct vhost_ring *ring)

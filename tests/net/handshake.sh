@@ -64,7 +64,28 @@ for request in "${hangs[@]}"; do
   wait_until 8 grep -q 'carrier on' "$TMP/$request.log" || fail "hang at $request: no recovery"
   [ "$(log_lines "$request" "cannot use the backend.*$request")" = 1 ] || fail "hang at $request"
 done
-log "$((n + ${#hangs[@]})) kinds of bad handshake"
+
+# answers that come one by one in time, but take too long in all; and too late each
+start_peer peerslow --socket "$TMP/slow.sock" --mode reflect --misbehave slow:700 --misbehave-times 1
+start_vubridge slow "$NS_A" --path "$TMP/slow.sock" --iface v%d
+start_peer peerlate --socket "$TMP/late.sock" --mode reflect --misbehave slow:3500 --misbehave-times 1
+start_vubridge late "$NS_A" --path "$TMP/late.sock" --iface v%d
+wait_until 8 grep -q 'cannot use the backend.* GET_FEATURES: no answer in time' "$TMP/late.log" ||
+  fail "late answers: $(cat "$TMP/late.log")"
+wait_until 12 grep -q 'cannot use the backend.*: the answers take too long in all' "$TMP/slow.log" ||
+  fail "slow answers: $(cat "$TMP/slow.log")"
+for i in slow late; do
+  wait_until 8 grep -q 'carrier on' "$TMP/$i.log" || fail "$i answers: no recovery"
+  [ "$(log_lines "$i" 'cannot use the backend')" = 1 ] || fail "$i answers: not one line"
+done
+log "$((n + ${#hangs[@]} + 2)) kinds of bad handshake"
+
+# who takes long to say goodbye is not waited for: 16 rings, a second each
+start_peer peerbye --socket "$TMP/bye.sock" --mode sink --queues 8 --misbehave slow-at:GET_VRING_BASE
+start_vubridge bye "$NS_A" --path "$TMP/bye.sock" --iface v%d --queues 8
+wait_until 5 grep -q 'carrier on' "$TMP/bye.log" || fail "no carrier to end with"
+kill -TERM "${PID[bye]}"
+wait_until 6 ended "${PID[bye]}" || fail "a slow goodbye holds up the end"
 
 # a count of queues that lies upwards is cut to what is wanted
 start_peer many --socket "$TMP/many.sock" --mode reflect --misbehave queue-num:4000000000

@@ -63,4 +63,38 @@ pair_wait down
 cross_start --queues 2 --misbehave queue-num:100 --misbehave-times 0
 pair_wait up
 pair_ping
-log "queue pairs 4, 2, 1, 3, 4"
+stop "${PID[peer]}"
+stop "${PID[va]}"
+stop "${PID[vb]}"
+
+# A peer that says how many rings it has, and refuses the first one beyond, or hangs up. It
+# serves half of them as pairs: that is found out once, and kept for its next connection.
+# (Without CONFIG among the protocol features, which would tell the number of pairs.)
+rings() {
+  local lines=$1 features=$2
+  start_peer peer --socket "$SOCK_A" --mode reflect --queues 2 --protocol-features "$features" \
+    --misbehave count-rings
+  : >"$TMP/va.log"
+  start_vubridge va "$NS_A" --path "$SOCK_A" --iface vnet0 --queues 4
+  wait_until 5 grep -q 'carrier on' "$TMP/va.log" || fail "a peer that counts rings: $(cat "$TMP/va.log")"
+  [ "$(log_lines va 'cannot use the backend')" = "$lines" ] || fail "not $lines: $(cat "$TMP/va.log")"
+  grep -q 'cannot use .*: no such ring: the peer counts rings, not queue pairs' "$TMP/va.log" ||
+    fail "it does not say why: $(cat "$TMP/va.log")"
+  [ "$(log_lines va 'the backend serves 2 of the 4 queue pairs')" = 1 ] || fail "not 2 pairs"
+  [ "$(queues_used)" = 2 ] || fail "$(queues_used) queues in use instead of 2"
+  stop "${PID[peer]}" KILL
+  start_peer peer --socket "$SOCK_A" --mode reflect --queues 2 --protocol-features "$features" \
+    --misbehave count-rings
+  wait_until 5 sh -c "[ \$(grep -c 'carrier on' '$TMP/va.log') = 2 ]" || fail "it does not come back"
+  [ "$(log_lines va 'cannot use the backend')" = "$lines" ] || fail "it forgot: $(cat "$TMP/va.log")"
+  [ "$(grep -c '^connected' "$TMP/peer.log")" = 1 ] || fail "it tried all of them again"
+  # one that counts pairs says another number, and has all of them
+  stop "${PID[peer]}" KILL
+  start_peer peer --socket "$SOCK_A" --mode reflect --queues 3 --protocol-features "$features"
+  wait_until 5 grep -q 'the backend serves 3 of the 4' "$TMP/va.log" || fail "not 3 pairs"
+  stop "${PID[va]}"
+  stop "${PID[peer]}"
+}
+rings 1 0x1001d # with REPLY_ACK it refuses
+rings 2 0x10015 # without it hangs up, which says so the second time
+log "queue pairs 4, 2, 1, 3, 4; 2 of 4 rings"

@@ -27,10 +27,14 @@ enum lie_kind {
 	LIE_DOUBLE_REPLY,
 	LIE_REPLY_FD,
 	LIE_NACK,
+	LIE_SLOW_AT,
 	/* anywhere on the socket */
 	LIE_GARBAGE,
 	LIE_TRUNCATE_MEMORY,
+	LIE_COUNT_RINGS,
+	/* the argument is a number */
 	LIE_QUEUE_NUM,
+	LIE_SLOW,
 	/* in the rings, once frames have passed */
 	LIE_FIRST_IN_RINGS,
 };
@@ -270,9 +274,12 @@ static const struct lie lies[] = {
 	{ "double-reply", LIE_DOUBLE_REPLY, NULL },
 	{ "reply-fd", LIE_REPLY_FD, NULL },
 	{ "nack", LIE_NACK, NULL },
+	{ "slow-at", LIE_SLOW_AT, NULL },
 	{ "garbage", LIE_GARBAGE, NULL },
 	{ "truncate-memory", LIE_TRUNCATE_MEMORY, NULL },
+	{ "count-rings", LIE_COUNT_RINGS, NULL },
 	{ "queue-num", LIE_QUEUE_NUM, NULL },
+	{ "slow", LIE_SLOW, NULL },
 	{ "used-jump", LIE_FIRST_IN_RINGS, lie_used_jump },
 	{ "used-back", LIE_FIRST_IN_RINGS, lie_used_back },
 	{ "used-id", LIE_FIRST_IN_RINGS, lie_used_id },
@@ -295,15 +302,20 @@ static const struct lie lies[] = {
 	{ "die", LIE_FIRST_IN_RINGS, lie_die },
 };
 
+static bool takes_number(const struct lie *lie)
+{
+	return lie->kind == LIE_QUEUE_NUM || lie->kind == LIE_SLOW;
+}
+
 void misbehave_list(void)
 {
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(lies); i++)
 		printf("  %s%s\n", lies[i].name,
-		       lies[i].kind < LIE_GARBAGE	 ? ":REQUEST" :
-		       lies[i].kind == LIE_QUEUE_NUM ? ":N" :
-							 "");
+		       lies[i].kind < LIE_GARBAGE ? ":REQUEST" :
+		       takes_number(&lies[i])	  ? ":N" :
+						    "");
 }
 
 static uint32_t request_number(const char *name)
@@ -329,7 +341,7 @@ bool misbehave_parse(const char *text, struct misbehaviour *m)
 		return false;
 	if (m->lie->kind < LIE_GARBAGE)
 		m->arg = request_number(arg);
-	else if (m->lie->kind == LIE_QUEUE_NUM)
+	else if (takes_number(m->lie))
 		m->arg = (uint32_t)strtoul(arg, NULL, 0);
 	return m->lie->kind >= LIE_GARBAGE || m->arg;
 }
@@ -341,11 +353,22 @@ static const struct lie *current(const struct device *d)
 	return m->lie && d->connections <= m->times ? m->lie : NULL;
 }
 
+/* Answers late: by so much each time, or at one request by a second. */
+static void be_slow(const struct device *d, const struct lie *lie, uint32_t request)
+{
+	if (lie->kind == LIE_SLOW)
+		usleep(d->config->lie.arg * 1000);
+	else if (lie->kind == LIE_SLOW_AT && request == d->config->lie.arg)
+		usleep(1000000);
+}
+
 enum lie_step misbehave_before(struct device *d, uint32_t request)
 {
 	const struct lie *lie = current(d);
 	char bytes[64];
 
+	if (lie)
+		be_slow(d, lie, request);
 	if (lie && lie->kind == LIE_GARBAGE && request == VHOST_USER_GET_FEATURES) {
 		memset(bytes, 0xa5, sizeof(bytes));
 		if (send(d->fd, bytes, sizeof(bytes), MSG_NOSIGNAL) < 0)
@@ -372,6 +395,8 @@ uint64_t misbehave_queue_num(const struct device *d, uint64_t truth)
 {
 	const struct lie *lie = current(d);
 
+	if (lie && lie->kind == LIE_COUNT_RINGS)
+		return 2 * truth;
 	return lie && lie->kind == LIE_QUEUE_NUM ? d->config->lie.arg : truth;
 }
 

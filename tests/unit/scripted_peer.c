@@ -177,6 +177,7 @@ static bool serve_one(struct peer *p, int fd, bool *silent)
 		eventfd_write(p->v->cancel_fd, 1);
 	if (fault == CLOSE || *silent || p->complaint)
 		return fault != CLOSE && !p->complaint;
+	usleep(p->slow_ms * 1000);
 	if (answer(p, &m))
 		send_answer(fd, &m, fault);
 	*silent |= fault == STALL;
@@ -267,4 +268,77 @@ int scripted_peer_hear(struct vhost *v)
 
 	assert_int_equal(news, VHOST_NEWS_NONE);
 	return r;
+}
+
+/* ---- the front-end's whole conversation ---- */
+
+static int set_up_rings(struct vhost *v)
+{
+	struct vhost_ring ring = {.num = 256, .desc = 0x1000, .avail = 0x2000, .used = 0x3000};
+	int r = 0;
+
+	ring.kick_fd = STDERR_FILENO;
+	for (ring.index = 0; r == 0 && ring.index < 2; ring.index++)
+		r = v->ops->set_vring(v, &ring);
+	for (ring.index = 0; r == 0 && ring.index < 2; ring.index++)
+		r = v->ops->set_vring_enable(v, ring.index, true);
+	return r;
+}
+
+static int stop_rings(struct vhost *v)
+{
+	uint16_t base[2] = {0};
+	int r = v->ops->get_vring_base(v, 0, &base[0]);
+
+	if (r == 0)
+		r = v->ops->get_vring_base(v, 1, &base[1]);
+	if (r == 0 && (base[0] != 77 || base[1] != 77))
+		r = -EILSEQ;
+	return r;
+}
+
+/* What may be said once the device runs. */
+static int say_more(struct vhost *v)
+{
+	static const uint8_t mac[6] = { 2, 3, 4, 5, 6, 7 };
+	uint8_t status;
+	int r = v->ops->get_status(v, &status);
+
+	if (r == 0 || r == -EOPNOTSUPP)
+		r = v->ops->announce(v, mac);
+	return r == -EOPNOTSUPP ? 0 : r;
+}
+
+int scripted_peer_converse(struct vhost *v)
+{
+	const struct vhost_region regions[2] = {
+		{0x10000, 0x4000, 0x7f0000000000, 0, STDERR_FILENO},
+		{0x20000, 0x8000, 0x7f0000100000, 0x4000, STDERR_FILENO},
+	};
+	uint8_t config[10] = {0};
+	int r = v->ops->open(v);
+
+	if (r == 0 && v->has_config)
+		r = v->ops->get_config(v, config, 2, sizeof(config));
+	if (r == 0 && v->has_config && (config[0] != 2 || config[9] != 11))
+		r = -EILSEQ;
+	if (r == 0)
+		r = v->ops->set_vring_call(v, 0, STDERR_FILENO);
+	if (r == 0)
+		r = v->ops->set_vring_call(v, 1, -1);
+	if (r == 0)
+		r = v->ops->set_features(v, SCRIPTED_PEER_FEATURES & v->features);
+	if (r == 0)
+		r = v->ops->set_mtu(v, 1500);
+	if (r == 0)
+		r = v->ops->set_status(v, VIRTIO_CONFIG_S_ACKNOWLEDGE);
+	if (r == 0)
+		r = v->ops->set_mem_table(v, regions, ARRAY_SIZE(regions));
+	if (r == 0)
+		r = set_up_rings(v);
+	if (r == 0)
+		r = v->ops->set_status(v, VIRTIO_CONFIG_S_DRIVER_OK);
+	if (r == 0)
+		r = say_more(v);
+	return r ? r : stop_rings(v);
 }

@@ -54,6 +54,7 @@ struct peer {
 	uint32_t config_shift; /* how far the range it answers with is off */
 	enum fault fault;
 	int fault_at; /* number of the message, from 0 */
+	unsigned int slow_ms; /* before each answer */
 	/* the record */
 	struct message got[MESSAGE_MAX];
 	int n;
@@ -81,6 +82,9 @@ void scripted_peer_start(struct peer *p);
 
 /* Closes peer->v, waits for the peer to see it, and fails if a message broke the table. */
 void scripted_peer_stop(struct peer *p);
+
+/* All that a front-end may say, from opening on, with as much as the peer offers. */
+int scripted_peer_converse(struct vhost *v);
 
 /* v->ops->hear, which must have no news. */
 int scripted_peer_hear(struct vhost *v);

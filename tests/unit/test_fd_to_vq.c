@@ -140,6 +140,56 @@ static void to_vq_fd_fails(void **state)
 	lane_rig_assert_sound(b);
 }
 
+/* A read that fails is a frame lost: it is counted, and the next one is tried at once. */
+static void to_vq_read_fails(void **state)
+{
+	struct lane_rig *b = lane_rig_begin(state, VQ_SPACE, 10);
+
+	b->port.receive_error = ENOMEM;
+	lane_rig_put(b, 0, 1);
+	assert_int_equal(fd_to_vq_run(&b->lane), 1);
+	assert_int_equal(fd_to_vq_run(&b->lane), 1);
+	lane_rig_assert_drops(b, LANE_DROP_NO_MEMORY, 1);
+	assert_int_equal(b->lane.counters.frames, 1);
+	b->port.receive_error = 0;
+	assert_int_equal(fd_to_vq_run(&b->lane), 0);
+	lane_rig_put(b, 1, 2);
+	assert_int_equal(fd_to_vq_run(&b->lane), 1);
+	lane_rig_assert_ring(b, 0, 0, 2);
+	lane_rig_assert_drops(b, LANE_DROP_NO_MEMORY, 1);
+	lane_rig_assert_sound(b);
+}
+
+/* If all of them fail it pauses, but never for good. */
+static void to_vq_all_reads_fail(void **state)
+{
+	struct lane_rig *b = lane_rig_begin(state, VQ_SPACE, 10);
+	uint64_t since = now_ns();
+	unsigned int i;
+	int r;
+
+	b->port.receive_error = EIO;
+	for (i = 1; i < LANE_FAILURES_MAX; i++) {
+		assert_int_equal(fd_to_vq_run(&b->lane), 1);
+		assert_false(lane_pauses(&b->lane));
+	}
+	for (; i < LANE_FAILURES_MAX + 3; i++) {
+		while (b->lane.counters.drops[LANE_DROP_IFACE_DOWN] < i)
+			assert_int_equal(fd_to_vq_run(&b->lane), 0);
+		assert_true(lane_pauses(&b->lane));
+	}
+	assert_true(now_ns() - since >= 2 * LANE_PAUSE_MS * UINT64_C(1000000));
+	lane_rig_put(b, 0, 1);
+	do
+		r = fd_to_vq_run(&b->lane);
+	while (r == 0);
+	assert_int_equal(r, 1);
+	assert_false(lane_pauses(&b->lane));
+	lane_rig_assert_ring(b, 0, 0, 1);
+	lane_rig_assert_drops(b, LANE_DROP_IFACE_DOWN, LANE_FAILURES_MAX + 2);
+	lane_rig_assert_sound(b);
+}
+
 /* ---- what waits at the start ---- */
 
 /* A ring smaller than a batch is enough to read all away; what comes next is forwarded. */
@@ -195,7 +245,8 @@ int main(void)
 		LANE_RIG_PLAIN(to_vq_follows_traffic), LANE_RIG_PLAIN(to_vq_broken),
 		LANE_RIG_PLAIN(to_vq_fd_fails),	       LANE_RIG_PLAIN(drain_small_ring),
 		LANE_RIG_PLAIN(drain_large_ring),      LANE_RIG_PLAIN(drain_nothing),
-		LANE_RIG_PLAIN(drain_without_room),
+		LANE_RIG_PLAIN(drain_without_room),    LANE_RIG_PLAIN(to_vq_read_fails),
+		LANE_RIG_PLAIN(to_vq_all_reads_fail),
 	};
 	static const struct CMUnitTest uring[] = {
 		LANE_RIG_URING(to_vq_in_order),	       LANE_RIG_URING(to_vq_pieces),

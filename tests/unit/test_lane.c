@@ -83,7 +83,9 @@ static const struct io_ops bad_ops = {.send = bad_send, .receive = bad_receive};
 
 static void io_dies(void **state)
 {
-	struct bad_io bad = {.io.ops = &bad_ops, .result = -EOPNOTSUPP};
+	struct bad_io bad = {
+		.io = {.ops = &bad_ops, .broken = -EOPNOTSUPP}, .result = -EOPNOTSUPP,
+	};
 	struct lane_rig *b = lane_rig_begin(state, VQ_CONTENT, 10);
 
 	b->lane.io = &bad.io;

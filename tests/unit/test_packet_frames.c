@@ -362,6 +362,29 @@ static void test_receive(void **state)
 	bench_close(b);
 }
 
+/* A read that fails among others costs its own frame, and is told once. */
+static void test_receive_fails(void **state)
+{
+	const struct virtio_net_hdr hdr = { 0 };
+	struct bench *b = bench_open(1500);
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		bench_fill(b, 3, 100 + i, i);
+		kernel_sends(b, &hdr, b->bytes[3], 100 + i);
+	}
+	for (i = 0; i < BATCH; i++)
+		bench_room(b, i, 1514);
+	b->iov[1][1].iov_base = (void *)8;
+	assert_int_equal(kport_receive(b->kp, 0, b->frames, BATCH), 1);
+	assert_int_equal(b->frames[0].len, 100);
+	assert_int_equal(kport_receive(b->kp, 0, b->frames, BATCH), -EFAULT);
+	assert_int_equal(receive(b, BATCH), 1);
+	assert_int_equal(b->frames[0].len, 102);
+	bench_close(b);
+}
+
 static void test_receive_tagged(void **state)
 {
 	static const uint32_t lens[] = { 60, 1514, 9014 };
@@ -563,6 +586,7 @@ int main(void)
 		NETNS_TEST(test_send_tagged),
 		NETNS_TEST(test_down_and_up),
 		NETNS_TEST(test_receive),
+		NETNS_TEST(test_receive_fails),
 		NETNS_TEST(test_receive_tagged),
 		NETNS_TEST(test_receive_by_offload),
 		NETNS_TEST(test_receive_tagged_by_offload),

@@ -292,6 +292,31 @@ static void test_receive(void **state)
 	bench_close(b);
 }
 
+/* A read that fails among others is told once. */
+static void test_receive_fails(void **state)
+{
+	const struct virtio_net_hdr hdr = { 0 };
+	struct bench *b = bench_open(1500);
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		bench_fill(b, 3, 100 + i, i);
+		kernel_sends(b, &hdr, b->bytes[3], 100 + i);
+	}
+	for (i = 0; i < BATCH; i++)
+		bench_room(b, i, 1514);
+	b->frames[1].iov = (struct iovec *)8;
+	assert_int_equal(kport_receive(b->kp, 0, b->frames, BATCH), 1);
+	assert_int_equal(b->frames[0].len, 100);
+	bench_room(b, 1, 1514);
+	assert_int_equal(kport_receive(b->kp, 0, b->frames, BATCH), -EFAULT);
+	assert_int_equal(kport_receive(b->kp, 0, b->frames, BATCH), 2);
+	assert_int_equal(b->frames[1].len, 102);
+	assert_int_equal(kport_receive(b->kp, 0, b->frames, BATCH), 0);
+	bench_close(b);
+}
+
 static void test_receive_batch(void **state)
 {
 	const struct virtio_net_hdr hdr = { 0 };
@@ -417,6 +442,7 @@ int main(void)
 		NETNS_TEST(test_send_when_down),
 		NETNS_TEST(test_receive),
 		NETNS_TEST(test_receive_batch),
+		NETNS_TEST(test_receive_fails),
 		NETNS_TEST(test_receive_cut),
 		NETNS_TEST(test_receive_by_offload),
 		NETNS_TEST(test_overflows),

@@ -178,12 +178,60 @@ static void to_fd_drops(void **state)
 	assert_string_equal(lane_drop_name(LANE_DROP_STALE), "stale");
 }
 
+/* ---- what waits at the start ---- */
+
+/* None of it is sent, all of it is given back; what comes next is forwarded. */
+static void drain(void **state)
+{
+	struct lane_rig *b = lane_rig_begin(state, VQ_CONTENT, 150);
+	unsigned int i;
+
+	vq_to_fd_drain(&b->lane);
+	lane_rig_assert_drops(b, LANE_DROP_STALE, 150);
+	assert_int_equal(fake_kport_get(&b->port, 0, NULL), -1);
+	assert_int_equal(b->q.ngiven, 150);
+	for (i = 0; i < 150; i++)
+		assert_int_equal(b->q.given[i], i);
+	assert_int_equal(b->q.flushes, 0); /* so that no more can come meanwhile */
+	lane_flush(&b->lane);
+	lane_rig_assert_sound(b);
+	b->q.ready = 160;
+	assert_int_equal(vq_to_fd_run(&b->lane), 10);
+	lane_rig_assert_outside(b, 150, 160);
+	lane_rig_assert_drops(b, LANE_DROP_STALE, 150);
+	assert_int_equal(b->lane.counters.frames, 10);
+}
+
+static void drain_nothing(void **state)
+{
+	struct lane_rig *b = lane_rig_begin(state, VQ_CONTENT, 0);
+
+	vq_to_fd_drain(&b->lane);
+	lane_rig_assert_drops(b, LANE_DROP_STALE, 0);
+	lane_rig_assert_sound(b);
+}
+
+/* The next run tells that the ring is broken. */
+static void drain_broken(void **state)
+{
+	struct lane_rig *b = lane_rig_begin(state, VQ_CONTENT, 10);
+
+	b->q.breaks_at = 3;
+	vq_to_fd_drain(&b->lane);
+	lane_rig_assert_drops(b, LANE_DROP_STALE, 3);
+	assert_int_equal(vq_to_fd_run(&b->lane), -EPROTO);
+	lane_flush(&b->lane);
+	lane_rig_assert_sound(b);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest plain[] = {
 		LANE_RIG_PLAIN(to_fd_in_order), LANE_RIG_PLAIN(to_fd_pieces),
 		LANE_RIG_PLAIN(to_fd_nothing),	LANE_RIG_PLAIN(to_fd_full),
 		LANE_RIG_PLAIN(to_fd_broken),	LANE_RIG_PLAIN(to_fd_drops),
+		LANE_RIG_PLAIN(drain),		LANE_RIG_PLAIN(drain_nothing),
+		LANE_RIG_PLAIN(drain_broken),
 	};
 	static const struct CMUnitTest uring[] = {
 		LANE_RIG_URING(to_fd_in_order), LANE_RIG_URING(to_fd_pieces),

@@ -8,13 +8,16 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/virtio_ring.h>
 #include <poll.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/barrier.h"
 #include "base/util.h"
 #include "virtio/feature.h"
+#include "uring_rig.h"
 #include "worker_rig.h"
 
 static void await_failure(struct worker_rig *b)
@@ -165,6 +168,48 @@ static void two_failures(void **state)
 	worker_rig_close(b); /* whatever state it is in */
 }
 
+/* Of this thread and all others. */
+static uint64_t cpu_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* Reads that do nothing but fail: they are counted, now and then, and the rest goes on. */
+static void all_reads_fail(void **state)
+{
+	struct worker_rig *b = *state;
+	struct worker_counters c;
+	uint64_t cpu;
+	uint32_t i;
+
+	worker_rig_open(b);
+	worker_rig_start(b, 0);
+	c = worker_counters(b->w, 0);
+	__atomic_store_n(&b->ports[0].receive_error, EIO, __ATOMIC_RELAXED);
+	assert_true(fake_kport_put(&b->ports[0], 0, false));
+	worker_rig_await(&c.to_vq->drops[LANE_DROP_IFACE_DOWN], LANE_FAILURES_MAX);
+	cpu = cpu_ns();
+	worker_rig_await(&c.to_vq->drops[LANE_DROP_IFACE_DOWN], LANE_FAILURES_MAX + 10);
+	assert_true(cpu_ns() - cpu < 10 * LANE_PAUSE_MS * UINT64_C(1000000) / 5);
+	assert_no_failure(b);
+	for (i = 0; i < 20; i++) {
+		assert_true(ring_pair_put(&b->rings[0], i));
+		ring_pair_flush(&b->rings[0]);
+		assert_int_equal(fake_kport_get(&b->ports[0], WORKER_RIG_PATIENCE_MS, NULL), i);
+	}
+	assert_int_equal(ring_pair_get(&b->rings[0]), 0);
+	/* what comes in the middle of a pause is read after it */
+	__atomic_store_n(&b->ports[0].receive_error, 0, __ATOMIC_RELAXED);
+	worker_rig_reflect(b, 0);
+	worker_rig_round_trips(b, 0, 1, 50);
+	worker_rig_stop(b, 0);
+	assert_in_range(c.to_vq->drops[LANE_DROP_IFACE_DOWN], LANE_FAILURES_MAX + 10,
+			LANE_FAILURES_MAX + 20000);
+}
+
 static void fd_error_plain(void **state)
 {
 	struct worker_rig *b = *state;
@@ -183,20 +228,43 @@ static void fd_error_plain(void **state)
 	worker_rig_round_trips(b, 0, 0, 50);
 }
 
-/* An outside that goes away with frames unread resets the connection. */
+/* An outside that goes away with frames unread resets the connection: one read fails. */
 static void fd_error_uring(void **state)
 {
 	struct worker_rig *b = *state;
+	struct worker_counters c;
 
 	worker_rig_open(b);
 	worker_rig_start(b, 0);
+	c = worker_counters(b->w, 0);
 	assert_true(ring_pair_put(&b->rings[0], 1));
 	ring_pair_flush(&b->rings[0]);
-	worker_rig_await(&worker_counters(b->w, 0).to_fd->frames, 1);
+	worker_rig_await(&c.to_fd->frames, 1);
 	close_fd(&b->ports[0].outside);
-	assert_failure(b, NULL, -ECONNRESET);
+	worker_rig_await(&c.to_vq->drops[LANE_DROP_OTHER], 1);
+	assert_no_failure(b);
+	worker_rig_stop(b, 0);
+	assert_int_equal(c.to_vq->drops[LANE_DROP_OTHER], 1);
+}
+
+/* io_uring itself is gone, whatever the fd can do: there is no way to go on. */
+static void io_broken_uring(void **state)
+{
+	struct worker_rig *b = *state;
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC), ring, error;
+
+	assert_true(null >= 0 && uring_rig_fd() < 0);
+	worker_rig_open(b);
+	worker_rig_start(b, 0);
+	while ((ring = uring_rig_fd()) >= 0)
+		assert_int_equal(dup2(null, ring), ring);
+	assert_true(fake_kport_put(&b->ports[0], 1, false));
+	await_failure(b);
+	error = worker_take_failure(b->w).fd_error;
+	assert_true(error < 0 && error != -EBADFD);
 	worker_rig_stop(b, 0);
 	assert_no_failure(b);
+	close(null);
 }
 
 /* A ring whose notifications cannot be had would sleep for ever. */
@@ -254,10 +322,12 @@ int main(void)
 		WORKER_RIG_PLAIN(broken_ring),	    WORKER_RIG_PLAIN(broken_amid_traffic),
 		WORKER_RIG_PLAIN(two_failures),	    WORKER_RIG_PLAIN(fd_error_plain),
 		WORKER_RIG_PLAIN(unwatchable_ring), WORKER_RIG_TEST(open_fails),
+		WORKER_RIG_PLAIN(all_reads_fail),
 	};
 	static const struct CMUnitTest uring[] = {
 		WORKER_RIG_URING(broken_ring),	WORKER_RIG_URING(broken_amid_traffic),
 		WORKER_RIG_URING(two_failures), WORKER_RIG_URING(fd_error_uring),
+		WORKER_RIG_URING(io_broken_uring),
 	};
 	int r = cmocka_run_group_tests(plain, NULL, NULL);
 

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -82,4 +83,18 @@ int uring_rig_receive(struct uring_rig *b, unsigned int n)
 {
 	uring_rig_make_room(b);
 	return b->io->ops->receive(b->io, b->frames, n);
+}
+
+int uring_rig_fd(void)
+{
+	char path[40], target[40] = "";
+	int fd;
+
+	for (fd = 3; fd < 100; fd++) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		memset(target, 0, sizeof(target));
+		if (readlink(path, target, sizeof(target) - 1) > 0 && strstr(target, "io_uring"))
+			return fd;
+	}
+	return -1;
 }

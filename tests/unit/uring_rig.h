@@ -36,4 +36,7 @@ void uring_rig_make_room(struct uring_rig *b);
 int uring_rig_send(struct uring_rig *b, unsigned int n);
 int uring_rig_receive(struct uring_rig *b, unsigned int n);
 
+/* A descriptor of this process that is an io_uring's, or -1. */
+int uring_rig_fd(void);
+
 #endif
