@@ -35,8 +35,8 @@ struct kport_ops {
 	/* Turns the carrier on or off; idempotent. */
 	int (*set_carrier)(struct kport *kp, bool on);
 	/*
-	 * Tells the kernel which offloads frames given to us may need: the VIRTIO_NET_F_
-	 * bits of a device (HOST side) that the peer took. Returns 0 or -errno.
+	 * Tells the kernel which offloads frames given to us may need: VIRTIO_NET_F_ bits of a
+	 * device (HOST side). Sets kp->offered. Returns 0 or -errno.
 	 */
 	int (*set_offload)(struct kport *kp, uint64_t host_features);
 	/*
@@ -83,6 +83,7 @@ struct kport {
 	/* VIRTIO_NET_F_ bits of a driver (GUEST side) and device (HOST side) that the
 	 * kernel can do on this interface, found by probing */
 	uint64_t offloads;
+	uint64_t offered; /* HOST side bits that frames from the kernel may need now */
 };
 
 static inline int kport_send(struct kport *kp, unsigned int pair, struct frame *frames,

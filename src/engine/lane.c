@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "engine/lane.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <string.h>
 
 #include "base/util.h"
 
@@ -10,6 +12,8 @@ static const char *const drop_names[LANE_DROPS] = {
 	[LANE_DROP_IFACE_DOWN] = "iface_down",
 	[LANE_DROP_NO_MEMORY] = "no_memory",
 	[LANE_DROP_STALE] = "stale",
+	[LANE_DROP_UNFIT] = "unfit",
+	[LANE_DROP_STOPPED] = "stopped",
 	[LANE_DROP_OTHER] = "other_error",
 };
 
@@ -27,8 +31,49 @@ void lane_start(struct lane *lane, struct vq *vq, struct io *io, uint8_t hdr_len
 	lane->starved = false;
 	lane->blocked = false;
 	lane->failures = 0;
+	lane->nunits = lane->sent = 0;
 	/* a ring that comes back has kicks that were counted already */
 	lane->kicks_before = lane->counters.kicks - vq->counters.kicks;
+}
+
+unsigned int lane_take(struct lane *lane, unsigned int have, unsigned int want, uint32_t min_bytes,
+		       int *error)
+{
+	struct iovec *last = lane->iovs + LANE_IOVS - FRAME_IOV_MAX;
+	struct iovec *iov = lane->iovs;
+	unsigned int n = have;
+
+	*error = 0;
+	if (n)
+		iov = lane->frames[n - 1].iov + lane->frames[n - 1].iovcnt;
+	while (n < want && iov <= last) {
+		struct frame *f = &lane->frames[n];
+		int r;
+
+		frame_init(f, iov, FRAME_IOV_MAX, lane->hdr_len);
+		r = vq_take(lane->vq, min_bytes, f);
+		if (r <= 0) {
+			*error = r;
+			break;
+		}
+		iov += f->iovcnt;
+		n++;
+	}
+	return n;
+}
+
+void lane_fill(const struct frame *f, const uint8_t *packet, uint32_t len)
+{
+	const struct iovec *to = f->iov + 1;
+
+	while (len > 0) {
+		size_t n = MIN(to->iov_len, (size_t)len);
+
+		memcpy(to->iov_base, packet, n);
+		packet += n;
+		len -= (uint32_t)n;
+		to++;
+	}
 }
 
 void lane_untake(struct lane *lane, unsigned int from, unsigned int to)
@@ -43,7 +88,17 @@ void lane_flush(struct lane *lane)
 	count_set(&lane->counters.kicks, lane->kicks_before + lane->vq->counters.kicks);
 }
 
-void lane_count_drop(struct lane *lane, int error)
+void lane_stop(struct lane *lane)
+{
+	unsigned int held = lane->vq->direction == VQ_CONTENT ? vq_to_fd_stop(lane) :
+								fd_to_vq_stop(lane);
+
+	count_add(&lane->counters.drops[LANE_DROP_STOPPED], held);
+	assert(vq_quiesce(lane->vq) == 0);
+	lane->vq = NULL;
+}
+
+void lane_count_drops(struct lane *lane, int error, unsigned int n)
 {
 	enum lane_drop reason = LANE_DROP_OTHER;
 
@@ -53,5 +108,5 @@ void lane_count_drop(struct lane *lane, int error)
 		reason = LANE_DROP_IFACE_DOWN;
 	else if (error == ENOMEM || error == ENOBUFS || error == EAGAIN)
 		reason = LANE_DROP_NO_MEMORY;
-	count_add(&lane->counters.drops[reason], 1);
+	count_add(&lane->counters.drops[reason], n);
 }

@@ -1,31 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The lane from the ring to the kernel. */
+#include <errno.h>
+
 #include "base/util.h"
 #include "engine/lane.h"
-
-/* Takes a batch; the frames are complete, their iovecs stand one after the other. */
-static unsigned int take(struct lane *lane, int *error)
-{
-	struct iovec *iov = lane->iovs;
-	struct iovec *last = lane->iovs + LANE_IOVS - FRAME_IOV_MAX;
-	unsigned int n = 0;
-
-	*error = 0;
-	while (n < IO_BATCH && iov <= last) {
-		struct frame *f = &lane->frames[n];
-		int r;
-
-		frame_init(f, iov, FRAME_IOV_MAX, lane->hdr_len);
-		r = vq_take(lane->vq, 0, f);
-		if (r <= 0) {
-			*error = r;
-			break;
-		}
-		iov += f->iovcnt;
-		n++;
-	}
-	return n;
-}
 
 /* What is given back is not flushed yet, so the peer cannot keep us here. */
 void vq_to_fd_drain(struct lane *lane)
@@ -34,42 +12,139 @@ void vq_to_fd_drain(struct lane *lane)
 	int error;
 
 	do {
-		taken = take(lane, &error);
+		taken = lane_take(lane, 0, IO_BATCH, 0, &error);
 		for (i = 0; i < taken; i++)
 			vq_give(lane->vq, lane->frames[i].span, 0, NULL);
 		count_add(&lane->counters.drops[LANE_DROP_STALE], taken);
 	} while (taken > 0);
 }
 
+/* ---- units: frames, or superframes made of several ---- */
+
+static unsigned int members_of(const struct lane *lane, unsigned int unit)
+{
+	return lane->merge ? merge_members(lane->merge, unit) : 1;
+}
+
+static uint16_t first_of(const struct lane *lane, unsigned int unit)
+{
+	return lane->merge ? merge_first(lane->merge, unit) : (uint16_t)unit;
+}
+
+static uint16_t next_of(const struct lane *lane, uint16_t place)
+{
+	return lane->merge ? merge_next(lane->merge, place) : MERGE_END;
+}
+
+/* Gives back all members of a unit. */
+static void release(struct lane *lane, unsigned int unit)
+{
+	uint16_t place;
+
+	for (place = first_of(lane, unit); place != MERGE_END; place = next_of(lane, place))
+		vq_give(lane->vq, lane->frames[place].span, 0, NULL);
+}
+
+static void count_sent(struct lane *lane, const struct frame *f)
+{
+	count_add(&lane->counters.frames, 1);
+	count_add(&lane->counters.bytes, f->len);
+}
+
+/* Writes the members of a superframe that the kernel refused, each by itself. */
+static void send_singly(struct lane *lane, unsigned int unit)
+{
+	uint16_t place;
+
+	count_add(&lane->counters.refusals, 1);
+	for (place = first_of(lane, unit); place != MERGE_END; place = next_of(lane, place)) {
+		struct frame *f = &lane->frames[place];
+		int error = 0, tried = lane->io->ops->send(lane->io, f, 1, &error);
+
+		if (tried == 1 && !error)
+			count_sent(lane, f);
+		else
+			lane_count_drop(lane, tried == 1 ? error : EAGAIN);
+	}
+}
+
+static void count_superframe(struct lane *lane, unsigned int unit)
+{
+	uint16_t place;
+
+	count_add(&lane->counters.superframes, 1);
+	count_add(&lane->counters.segments, members_of(lane, unit));
+	for (place = first_of(lane, unit); place != MERGE_END; place = next_of(lane, place))
+		count_sent(lane, &lane->frames[place]);
+}
+
+/* The kernel said @error, or 0, of a unit. */
+static void settle(struct lane *lane, unsigned int unit, int error)
+{
+	bool single = members_of(lane, unit) == 1;
+
+	if (unlikely(error && !single && error != EIO))
+		send_singly(lane, unit);
+	else if (unlikely(error))
+		lane_count_drops(lane, error, members_of(lane, unit));
+	else if (single)
+		count_sent(lane, &lane->units[unit]);
+	else
+		count_superframe(lane, unit);
+	release(lane, unit);
+}
+
+unsigned int vq_to_fd_stop(struct lane *lane)
+{
+	unsigned int frames = 0;
+
+	for (; lane->sent < lane->nunits; lane->sent++) {
+		frames += members_of(lane, lane->sent);
+		release(lane, lane->sent);
+	}
+	return frames;
+}
+
+/* ---- a run ---- */
+
+/* Takes a batch of frames and makes units of them. */
+static int take(struct lane *lane)
+{
+	unsigned int want = lane->merge ? MERGE_BATCH : IO_BATCH;
+	int error;
+
+	lane->sent = 0;
+	lane->units = lane->frames;
+	lane->nunits = lane_take(lane, 0, want, 0, &error);
+	if (!lane->nunits)
+		return error;
+	if (lane->merge)
+		lane->nunits =
+			merge_batch(lane->merge, lane->frames, lane->nunits, &lane->units);
+	return 0;
+}
+
 int vq_to_fd_run(struct lane *lane)
 {
 	int errors[IO_BATCH];
-	uint64_t bytes = 0, frames = 0;
-	unsigned int taken;
-	int error, tried, i;
+	int error = 0, tried, i, moved = 0;
 
-	taken = take(lane, &error);
 	lane->blocked = false;
-	if (taken == 0)
-		return error;
-	tried = lane->io->ops->send(lane->io, lane->frames, taken, errors);
-	lane->blocked = tried < (int)taken;
-	/* the next run takes and tries these again, in the same order */
-	lane_untake(lane, (unsigned int)MAX(tried, 0), taken);
-	for (i = 0; i < tried; i++) {
-		const struct frame *f = &lane->frames[i];
+	if (lane->sent == lane->nunits)
+		error = take(lane);
+	while (lane->sent < lane->nunits && !lane->blocked) {
+		unsigned int n = MIN(lane->nunits - lane->sent, IO_BATCH);
 
-		if (likely(errors[i] == 0)) {
-			frames++;
-			bytes += f->len;
-		} else {
-			lane_count_drop(lane, errors[i]);
-		}
-		vq_give(lane->vq, f->span, 0, NULL);
+		tried = lane->io->ops->send(lane->io, lane->units + lane->sent, n, errors);
+		lane->blocked = tried < (int)n;
+		if (unlikely(tried < 0))
+			return tried;
+		for (i = 0; i < tried; i++)
+			settle(lane, lane->sent + (unsigned int)i, errors[i]);
+		lane->sent += (unsigned int)tried;
+		if (tried > 0)
+			lane_flush(lane);
+		moved += tried;
 	}
-	if (tried > 0)
-		lane_flush(lane);
-	count_add(&lane->counters.frames, frames);
-	count_add(&lane->counters.bytes, bytes);
-	return tried;
+	return moved ? moved : error;
 }

@@ -19,6 +19,7 @@ struct worker_config {
 	/* serves pairs first, first + step, first + 2 * step, … below kp->pairs */
 	unsigned int first, step;
 	enum worker_io io;
+	struct merge_config merge; /* neither tcp nor udp_max: nothing is merged */
 	bool busy;        /* never sleep */
 	unsigned int idle_us; /* spin that long without work before sleeping */
 	int cpu;          /* the one to run on, -EINVAL if it may not; -1: any */
@@ -36,8 +37,12 @@ void worker_close(struct worker *w); /* NULL-safe; stops first */
 /* "uring" or "plain" */
 const char *worker_io_name(const struct worker *w);
 
-/* Hands over the two rings of @pair, and its forwarding begins. */
-void worker_start(struct worker *w, unsigned int pair, struct vq *receive, struct vq *transmit);
+/*
+ * Hands over the two rings of @pair, whose peer takes the offloads @taken (HOST_ bits), and
+ * its forwarding begins.
+ */
+void worker_start(struct worker *w, unsigned int pair, struct vq *receive, struct vq *transmit,
+		  uint64_t taken);
 /* Takes the rings back; when it returns, they are quiescent. Harmless when stopped. */
 void worker_stop(struct worker *w, unsigned int pair);
 

@@ -66,13 +66,15 @@ static int post(struct worker *w, struct request *req)
 	return req->result;
 }
 
-void worker_start(struct worker *w, unsigned int pair, struct vq *receive, struct vq *transmit)
+void worker_start(struct worker *w, unsigned int pair, struct vq *receive, struct vq *transmit,
+		  uint64_t taken)
 {
 	post(w, &(struct request){
 			.kind = REQUEST_START,
 			.pair = &w->pairs[place_of_number(w, pair)],
 			.receive = receive,
 			.transmit = transmit,
+			.taken = taken,
 		});
 }
 
@@ -145,8 +147,32 @@ static int open_fds(struct worker *w)
 	return r;
 }
 
+/* What the lanes need beside their own, for a worker's whole life. */
+static int open_stages(struct worker *w)
+{
+	const struct merge_config *c = &w->config.merge;
+	unsigned int i;
+
+	for (i = 0; i < w->npairs; i++) {
+		struct pair *p = &w->pairs[i];
+
+		p->fit = fit_open();
+		if (c->tcp || c->udp_max > 1)
+			p->to_fd.merge = merge_open(c);
+		if (!p->fit || (!p->to_fd.merge && (c->tcp || c->udp_max > 1)))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static void destroy(struct worker *w)
 {
+	unsigned int i;
+
+	for (i = 0; i < w->npairs; i++) {
+		fit_close(w->pairs[i].fit);
+		merge_close(w->pairs[i].to_fd.merge);
+	}
 	close_fd(&w->mail_fd);
 	close_fd(&w->event_fd);
 	close_fd(&w->epoll_fd);
@@ -178,6 +204,7 @@ static struct worker *allocate(const struct worker_config *config)
 		return NULL;
 	memset(w, 0, size);
 	w->config = *config;
+	w->config.merge.hdr_len = config->kp->hdr_len;
 	w->npairs = n;
 	w->mail_fd = w->event_fd = w->epoll_fd = -1;
 	return w;
@@ -195,6 +222,8 @@ int worker_open(struct worker **out, const struct worker_config *config, int *io
 		return -ENOMEM;
 	sem_init(&w->opened, 0, 0);
 	r = open_fds(w);
+	if (!r)
+		r = open_stages(w);
 	if (!r)
 		r = prepare_interrupt();
 	if (!r)

@@ -93,12 +93,21 @@ static void kick_once(const struct vq *vq)
 		return;
 }
 
-static void start(struct worker *w, struct pair *p, struct vq *receive, struct vq *transmit)
+/* Does the kernel hand out frames that the peer does not take as they are? */
+static bool must_fit(const struct worker *w, uint64_t taken)
 {
+	return w->config.kp->offered & ~taken;
+}
+
+static void start(struct worker *w, struct pair *p, const struct request *req)
+{
+	struct vq *receive = req->receive, *transmit = req->transmit;
 	int r;
 
 	lane_start(&p->to_fd, receive, p->io, w->config.kp->hdr_len);
 	lane_start(&p->to_vq, transmit, p->io, w->config.kp->hdr_len);
+	p->to_vq.fit = must_fit(w, req->taken) ? p->fit : NULL;
+	fit_start(p->fit, req->taken);
 	p->state = PAIR_RUNNING;
 	w->running++;
 	fd_to_vq_drain(&p->to_vq);
@@ -123,8 +132,8 @@ static void stop(struct worker *w, struct pair *p)
 		return;
 	unwatch(w, p->to_fd.vq->notified_fd);
 	unwatch(w, p->to_vq.vq->notified_fd);
-	assert(vq_quiesce(p->to_fd.vq) == 0 && vq_quiesce(p->to_vq.vq) == 0);
-	p->to_fd.vq = p->to_vq.vq = NULL;
+	lane_stop(&p->to_fd);
+	lane_stop(&p->to_vq);
 	w->running -= p->state == PAIR_RUNNING;
 	p->state = PAIR_PARKED;
 }
@@ -145,7 +154,7 @@ static bool read_mail(struct worker *w)
 	req = __atomic_exchange_n(&w->mail, NULL, __ATOMIC_ACQUIRE);
 	kind = req->kind;
 	if (kind == REQUEST_START)
-		start(w, req->pair, req->receive, req->transmit);
+		start(w, req->pair, req);
 	else if (kind == REQUEST_STOP)
 		stop(w, req->pair);
 	else if (kind == REQUEST_SEND)

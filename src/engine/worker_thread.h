@@ -10,6 +10,7 @@
 
 #include "base/barrier.h"
 #include "base/util.h"
+#include "engine/fit.h"
 #include "engine/worker.h"
 
 enum pair_state { PAIR_PARKED, PAIR_RUNNING, PAIR_FAILED };
@@ -22,6 +23,7 @@ struct request {
 	enum request_kind kind;
 	struct pair *pair;
 	struct vq *receive, *transmit; /* to start with */
+	uint64_t taken;		       /* HOST_ bits of the peer */
 	const void *packet;	       /* to send */
 	uint32_t len;
 	int result;
@@ -37,6 +39,7 @@ struct pair {
 	struct lane to_fd __attribute__((aligned(CACHE_LINE)));
 	struct lane to_vq __attribute__((aligned(CACHE_LINE)));
 	struct io *io;
+	struct fit *fit; /* for to_vq, where it needs it */
 	int fd; /* of the kernel port */
 	enum pair_state state;
 

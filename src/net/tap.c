@@ -34,6 +34,10 @@
 	(TAP_FEATURE(GUEST_CSUM) | TAP_FEATURE(GUEST_TSO4) | TAP_FEATURE(GUEST_TSO6) |             \
 	 TAP_FEATURE(GUEST_ECN))
 
+#define TAP_HOST                                                                                   \
+	(TAP_FEATURE(CSUM) | TAP_FEATURE(HOST_TSO4) | TAP_FEATURE(HOST_TSO6) |                     \
+	 TAP_FEATURE(HOST_ECN) | TAP_FEATURE(HOST_USO))
+
 struct tap {
 	struct kport kport;
 	struct rtnl *rtnl;
@@ -151,7 +155,12 @@ static unsigned int tap_tun_offload(uint64_t features)
 
 static int tap_set_offload(struct kport *kp, uint64_t host_features)
 {
-	return tap_set_tun_offload(kp, tap_tun_offload(host_features & kp->offloads));
+	uint64_t features = host_features & kp->offloads & TAP_HOST;
+	int err = tap_set_tun_offload(kp, tap_tun_offload(features));
+
+	if (!err)
+		kp->offered = features;
+	return err;
 }
 
 static int tap_set_queue(int fd, unsigned int flags)

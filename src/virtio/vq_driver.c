@@ -567,6 +567,7 @@ int vq_driver_open(struct vq **out, struct pool *pool, const struct vq_driver_co
 	d->mergeable = feature_has(c->features, VIRTIO_NET_F_MRG_RXBUF);
 	d->per_token = descriptors_per_token(c);
 	d->tokens = (uint16_t)(c->num / d->per_token);
+	d->vq.capacity = d->tokens;
 	d->buf_size = buffer_size(c);
 	if (allocate(d, pool, c->num)) {
 		vq_driver_close(&d->vq);
