@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <systemd/sd-daemon.h>
 #include <vubridge/vport.h>
 
+#include "base/listener.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "daemon/announce.h"
@@ -20,7 +22,6 @@
 #include "daemon/path.h"
 #include "engine/worker.h"
 #include "port/frontend.h"
-#include "vhost/listen.h"
 #include "virtio/feature.h"
 
 struct bridge {
@@ -33,7 +34,7 @@ struct bridge {
 	struct worker **workers;          /* [nworkers] */
 	sd_event_source **worker_sources; /* [nworkers] */
 
-	struct vhost_listen *listen; /* server mode */
+	struct listener *listen; /* server mode */
 	struct backend *backend;
 	struct vport *vport;
 
@@ -397,8 +398,9 @@ static int open_listen(struct bridge *b, char *error, size_t size)
 	const struct options *o = b->options;
 	/* a socket that systemd made and handed over */
 	int activated = o->server ? sd_listen_fds(1) : 0;
-	const struct vhost_listen_config config = {
+	const struct listener_config config = {
 		.path = o->path,
+		.type = SOCK_STREAM,
 		.has_mode = o->socket_mode.given,
 		.mode = o->socket_mode.mode,
 		.gid = o->socket_group.given ? o->socket_group.gid : (gid_t)-1,
@@ -409,7 +411,7 @@ static int open_listen(struct bridge *b, char *error, size_t size)
 
 	if (!o->server)
 		return 0;
-	r = vhost_listen_open(&b->listen, &config, &why);
+	r = listener_open(&b->listen, &config, &why);
 	if (r)
 		options_refuse(error, size, "path", o->path, "%s",
 			       why && why[0] ? why : strerror(-r));
@@ -521,7 +523,7 @@ void bridge_close(struct bridge *b)
 	if (b->vport)
 		b->vport->ops->close(b->vport);
 	backend_close(b->backend);
-	vhost_listen_close(b->listen);
+	listener_close(b->listen);
 	for (i = 0; i < b->nworkers; i++) {
 		if (b->worker_sources)
 			sd_event_source_disable_unref(b->worker_sources[i]);
