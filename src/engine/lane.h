@@ -12,7 +12,7 @@
 
 #include "engine/io.h"
 
-/* Why a frame did not arrive. */
+/* Why a frame did not arrive. Each has a row in daemon/metric.c, as each counter below. */
 enum lane_drop {
 	LANE_DROP_REFUSED,      /* EINVAL: the kernel found the frame or its header wrong */
 	LANE_DROP_IFACE_DOWN,   /* EIO: the interface is administratively down */
@@ -58,9 +58,6 @@ void lane_flush(struct lane *lane);
 
 /* Counts a drop for @error, the errno that the kernel gave. */
 void lane_count_drop(struct lane *lane, int error);
-
-/* The name of a drop's reason in every output. */
-const char *lane_drop_name(enum lane_drop reason);
 
 /*
  * Both return how many frames were moved or found, 0 when there was nothing to do, or

@@ -155,12 +155,11 @@ static void drop_some(struct lane_rig *b, int error, enum lane_drop reason)
 static const struct {
 	int error;
 	enum lane_drop reason;
-	const char *name;
 } reasons[] = {
-	{EINVAL, LANE_DROP_REFUSED, "refused"},	    {EIO, LANE_DROP_IFACE_DOWN, "iface_down"},
-	{ENOMEM, LANE_DROP_NO_MEMORY, "no_memory"}, {ENOBUFS, LANE_DROP_NO_MEMORY, "no_memory"},
-	{EPERM, LANE_DROP_OTHER, "other_error"},    {EMSGSIZE, LANE_DROP_OTHER, "other_error"},
-	{EBADFD, LANE_DROP_OTHER, "other_error"},
+	{EINVAL, LANE_DROP_REFUSED},   {EIO, LANE_DROP_IFACE_DOWN},
+	{ENOMEM, LANE_DROP_NO_MEMORY}, {ENOBUFS, LANE_DROP_NO_MEMORY},
+	{EPERM, LANE_DROP_OTHER},      {EMSGSIZE, LANE_DROP_OTHER},
+	{EBADFD, LANE_DROP_OTHER},
 };
 
 static void to_fd_drops(void **state)
@@ -172,10 +171,8 @@ static void to_fd_drops(void **state)
 
 		memset(&b->lane.counters, 0, sizeof(b->lane.counters));
 		drop_some(b, reasons[i].error, reasons[i].reason);
-		assert_string_equal(lane_drop_name(reasons[i].reason), reasons[i].name);
 		fake_vq_close(&b->q);
 	}
-	assert_string_equal(lane_drop_name(LANE_DROP_STALE), "stale");
 }
 
 int main(void)
