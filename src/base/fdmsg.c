@@ -133,9 +133,9 @@ static int listen_address(struct address *a, const char *path)
 	return set_path(a, short_path);
 }
 
-static int new_socket(void)
+static int new_socket(int type)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	return fd < 0 ? -errno : fd;
 }
@@ -163,7 +163,7 @@ static int connect_socket(int fd, const struct address *a, const struct fdmsg_wa
 	return 0;
 }
 
-int fdmsg_connect(const char *path, const struct fdmsg_wait *wait)
+int fdmsg_connect(const char *path, int type, const struct fdmsg_wait *wait)
 {
 	struct address a;
 	int fd = -1, r;
@@ -172,7 +172,7 @@ int fdmsg_connect(const char *path, const struct fdmsg_wait *wait)
 		return -EINVAL;
 	r = connect_address(&a, path);
 	if (r == 0)
-		r = fd = new_socket();
+		r = fd = new_socket(type);
 	if (r >= 0)
 		r = connect_socket(fd, &a, wait);
 	/* the kernel says the same of a file that is no socket */
@@ -184,7 +184,7 @@ int fdmsg_connect(const char *path, const struct fdmsg_wait *wait)
 	return r < 0 ? r : fd;
 }
 
-int fdmsg_listen(const char *path, int backlog)
+int fdmsg_listen(const char *path, int type, int backlog)
 {
 	struct address a;
 	int fd = -1, r;
@@ -193,7 +193,7 @@ int fdmsg_listen(const char *path, int backlog)
 		return -EINVAL;
 	r = listen_address(&a, path);
 	if (r == 0)
-		r = fd = new_socket();
+		r = fd = new_socket(type);
 	if (r >= 0 && bind(fd, (struct sockaddr *)&a.sun, a.len) < 0)
 		r = -errno;
 	if (r >= 0 && listen(fd, backlog) < 0)

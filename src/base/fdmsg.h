@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Unix stream sockets that carry file descriptors. All functions return 0, a
+ * Unix sockets that carry file descriptors. All functions return 0, a
  * count or a descriptor, or -errno. Those that wait take a struct fdmsg_wait and
  * end with -ETIMEDOUT or -ECANCELED; those that talk say -ECONNRESET when the
  * other end is gone, and never raise SIGPIPE. Descriptors made here are O_CLOEXEC.
@@ -31,14 +31,15 @@ struct fdmsg_fds {
 struct fdmsg_wait fdmsg_wait_ms(unsigned int timeout_ms, int cancel_fd);
 
 /*
- * A socket connected to @path. What can go wrong besides connect(2): -ENOTSOCK
- * when the file is no socket, -EPROTOTYPE when it is one of another type,
- * -ECONNREFUSED when nobody listens, -ETIMEDOUT when the listener does not accept.
+ * A socket of @type (SOCK_STREAM or SOCK_SEQPACKET) connected to @path. What can go wrong
+ * besides connect(2): -ENOTSOCK when the file is no socket, -EPROTOTYPE when it is one of
+ * another type, -ECONNREFUSED when nobody listens, -ETIMEDOUT when the listener does not
+ * accept.
  */
-int fdmsg_connect(const char *path, const struct fdmsg_wait *wait);
+int fdmsg_connect(const char *path, int type, const struct fdmsg_wait *wait);
 
-/* A socket that listens at @path; removing an old file there is the caller's. */
-int fdmsg_listen(const char *path, int backlog);
+/* A socket of @type that listens at @path; removing an old file there is the caller's. */
+int fdmsg_listen(const char *path, int type, int backlog);
 int fdmsg_accept(int listen_fd, const struct fdmsg_wait *wait);
 /* Two sockets that are connected with one another. */
 int fdmsg_pair(int fds[2]);

@@ -5,41 +5,41 @@
 #include <linux/virtio_net.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
+#include <sys/socket.h>
 #include <systemd/sd-daemon.h>
 #include <vubridge/vport.h>
 
+#include "base/listener.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "daemon/announce.h"
 #include "daemon/backend.h"
 #include "daemon/carrier.h"
-#include "daemon/counters.h"
 #include "daemon/interface.h"
 #include "daemon/isolate.h"
 #include "daemon/path.h"
-#include "engine/worker.h"
+#include "daemon/workers.h"
 #include "port/frontend.h"
-#include "vhost/listen.h"
 #include "virtio/feature.h"
 
 struct bridge {
 	const struct options *options;
 	sd_event *event;
-	unsigned int pairs, nworkers;
+	unsigned int pairs;
 
 	struct interface iface;
-
-	struct worker **workers;          /* [nworkers] */
-	sd_event_source **worker_sources; /* [nworkers] */
-
-	struct vhost_listen *listen; /* server mode */
+	struct workers *workers;
+	struct listener *listen; /* server mode */
 	struct backend *backend;
 	struct vport *vport;
 
-	const char *ending;   /* why, when that is not the backend's doing */
-	bool forwarding;      /* workers run, carrier is on */
-	unsigned int running; /* pairs that workers forward for */
+	const char *ending; /* why, when that is not the backend's doing */
+	bool forwarding;    /* workers run, carrier is on */
+
+	/* of struct bridge_view */
+	enum path_kind kind;
+	uint64_t started, connected_since, carrier_since;
+	const char *no_carrier;
 };
 
 /* ---- carrier ---- */
@@ -58,38 +58,6 @@ static void set_carrier(struct bridge *b, bool on)
 			  strerror(-r));
 }
 
-static struct worker *worker_of(const struct bridge *b, unsigned int pair)
-{
-	return b->workers[pair % b->nworkers];
-}
-
-static void attach_pairs(struct bridge *b, unsigned int n)
-{
-	int r = b->iface.kport->ops->set_pairs(b->iface.kport, n);
-
-	if (r && r != -EBADFD)
-		log_error(tag(b), "cannot use %u queues of the interface: %s", n, strerror(-r));
-}
-
-/*
- * Forwards for the first @n pairs. The kernel hands frames to a queue only while someone
- * reads it: a queue is attached before its worker starts and detached after it stopped.
- */
-static void run_pairs(struct bridge *b, unsigned int n)
-{
-	struct vq **vqs = b->vport->vqs;
-
-	while (b->running > n) {
-		b->running--;
-		worker_stop(worker_of(b, b->running), b->running);
-	}
-	if (n)
-		attach_pairs(b, n);
-	for (; b->running < n; b->running++)
-		worker_start(worker_of(b, b->running), b->running, vqs[2 * b->running],
-			     vqs[2 * b->running + 1]);
-}
-
 /*
  * Has the network learn where our address is: by the backend, or else by a frame of ours.
  * 0, or -errno when the connection is of no use any more.
@@ -101,7 +69,7 @@ static int announce(struct bridge *b)
 
 	if (r == -EOPNOTSUPP) {
 		announce_packet(packet, b->iface.kport->mac);
-		r = worker_send(worker_of(b, 0), 0, packet, sizeof(packet));
+		r = workers_send(b->workers, 0, packet, sizeof(packet));
 		if (r)
 			log_warning(tag(b), "cannot announce the address: %s", strerror(-r));
 		r = 0;
@@ -113,18 +81,24 @@ static int announce(struct bridge *b)
 	return 0;
 }
 
+static void run_workers(struct bridge *b, unsigned int pairs)
+{
+	workers_run(b->workers, b->vport->vqs, pairs, b->vport->features);
+}
+
 /* Frames first have somewhere to go, then network and kernel are told. */
 static int begin_forwarding(struct bridge *b)
 {
 	int r;
 
-	run_pairs(b, b->vport->active_pairs);
+	run_workers(b, b->vport->active_pairs);
 	r = announce(b);
 	if (r) {
-		run_pairs(b, 0);
+		run_workers(b, 0);
 		return r;
 	}
 	b->forwarding = true;
+	b->carrier_since = realtime_ns();
 	set_carrier(b, true);
 	log_notice(tag(b), "carrier on");
 	return 0;
@@ -134,7 +108,8 @@ static void end_forwarding(struct bridge *b, const char *reason)
 {
 	set_carrier(b, false);
 	b->forwarding = false;
-	run_pairs(b, 0);
+	b->carrier_since = realtime_ns();
+	run_workers(b, 0);
 	log_notice(tag(b), "carrier off: %s", reason);
 }
 
@@ -154,6 +129,7 @@ static int follow_device(struct bridge *b)
 	};
 	const char *reason = carrier_reason(&in);
 
+	b->no_carrier = reason;
 	if (!reason && !b->forwarding)
 		return begin_forwarding(b);
 	if (reason && b->forwarding)
@@ -168,7 +144,14 @@ static int follow_device(struct bridge *b)
 static int on_device_up(void *owner)
 {
 	struct bridge *b = owner;
-	int r = b->iface.kport->ops->set_offload(b->iface.kport, b->vport->features);
+	int r;
+
+	b->connected_since = realtime_ns();
+	/* all that the kernel can leave to us: what the backend does not do, the workers do */
+	r = b->iface.kport->ops->set_offload(b->iface.kport,
+					     b->options->offload == OPTIONS_OFFLOAD_OFF ?
+						     0 :
+						     b->iface.kport->offloads);
 
 	if (r) {
 		log_error(tag(b), "cannot set the interface's offloads: %s", strerror(-r));
@@ -185,6 +168,7 @@ static void on_device_down(void *owner)
 {
 	struct bridge *b = owner;
 
+	b->connected_since = realtime_ns();
 	follow_device(b);
 	backend_follow(b->backend, 0);
 }
@@ -206,7 +190,7 @@ static void on_device_pairs(void *owner)
 	log_notice(tag(b), "%u of %u queue pairs active", b->vport->active_pairs, b->vport->pairs);
 	backend_follow(b->backend, b->vport->active_pairs);
 	if (b->forwarding)
-		run_pairs(b, b->vport->active_pairs);
+		run_workers(b, b->vport->active_pairs);
 }
 
 static const struct vport_events device_events = {
@@ -237,38 +221,26 @@ static const struct backend_events backend_events = {
 	.lost = on_backend_lost,
 };
 
-/* ---- what the worker tells ---- */
+/* ---- what the workers tell ---- */
 
-static void on_failure(struct bridge *b, struct worker_failure failure)
+static void on_broken(void *owner, const struct vq *vq)
 {
-	if (failure.vq)
-		b->vport->ops->broken(b->vport, failure.vq);
-	else if (failure.fd_error == -EBADFD) /* deleted: the watch's news, in a moment */
-		log_debug(tag(b), "the interface's file descriptor is dead");
-	else if (failure.fd_error) {
-		log_error(tag(b), "cannot go on forwarding: %s", strerror(-failure.fd_error));
-		sd_event_exit(b->event, OPTIONS_EXIT_SYSTEM);
-	}
+	struct bridge *b = owner;
+
+	b->vport->ops->broken(b->vport, vq);
 }
 
-static int on_worker(sd_event_source *source __attribute__((unused)), int fd,
-		     uint32_t revents __attribute__((unused)), void *userdata)
+static void on_unreadable(void *owner)
 {
-	struct bridge *b = userdata;
-	struct worker_failure failure;
-	unsigned int i;
+	struct bridge *b = owner;
 
-	for (i = 0; i < b->nworkers; i++) {
-		if (worker_event_fd(b->workers[i]) != fd)
-			continue;
-		failure = worker_take_failure(b->workers[i]);
-		while (failure.vq || failure.fd_error) {
-			on_failure(b, failure);
-			failure = worker_take_failure(b->workers[i]);
-		}
-	}
-	return 0;
+	sd_event_exit(b->event, OPTIONS_EXIT_SYSTEM);
 }
+
+static const struct workers_events workers_events = {
+	.broken = on_broken,
+	.unreadable = on_unreadable,
+};
 
 /* ---- what the kernel tells ---- */
 
@@ -328,63 +300,13 @@ static int drop_privileges(struct bridge *b, char *error, size_t size)
 	return o->server ? 0 : path_classify(o->path, &kind, error, size);
 }
 
-static int open_worker(struct bridge *b, unsigned int i, int *io_error)
-{
-	const struct worker_config config = {
-		.kp = b->iface.kport,
-		.first = i,
-		.step = b->nworkers,
-		.io = b->options->io == OPTIONS_IO_URING ? WORKER_IO_URING :
-		      b->options->io == OPTIONS_IO_PLAIN ? WORKER_IO_PLAIN :
-							   WORKER_IO_AUTO,
-		.busy = b->options->poll == OPTIONS_POLL_BUSY,
-		.idle_us = b->options->idle_us,
-		.cpu = b->options->cpus.n ? b->options->cpus.cpu[i % b->options->cpus.n] : -1,
-	};
-	int r = worker_open(&b->workers[i], &config, io_error);
-
-	if (r)
-		return r;
-	r = sd_event_add_io(b->event, &b->worker_sources[i], worker_event_fd(b->workers[i]),
-			    EPOLLIN, on_worker, b);
-	return r < 0 ? r : 0;
-}
-
-static int open_workers(struct bridge *b, char *error, size_t size)
-{
-	unsigned int i;
-	int io_error = 0, r = 0;
-
-	b->workers = calloc(b->nworkers, sizeof(struct worker *));
-	b->worker_sources = calloc(b->nworkers, sizeof(sd_event_source *));
-	if (!b->workers || !b->worker_sources)
-		r = -ENOMEM;
-	for (i = 0; i < b->nworkers && !r; i++)
-		r = open_worker(b, i, &io_error);
-	if (r && b->options->io == OPTIONS_IO_URING)
-		options_refuse(error, size, "io", "uring",
-			       "io_uring is refused here (%s), use --io plain", strerror(-r));
-	else if (r == -EINVAL && b->options->cpus.n)
-		snprintf(error, size, "--cpus: a worker may not run on processor %d here",
-			 b->options->cpus.cpu[(i - 1) % b->options->cpus.n]);
-	else if (r)
-		snprintf(error, size, "cannot start a worker: %s", strerror(-r));
-	else if (io_error && b->iface.kport->vectored)
-		log_notice(tag(b), "io_uring is refused here (%s): using readv and writev",
-			   strerror(-io_error));
-	else
-		log_info(tag(b), "frames are read and written by %s",
-			 strcmp(worker_io_name(b->workers[0]), "uring") ? "readv and writev" :
-									  "io_uring");
-	return r;
-}
-
 /* What may be negotiated: all that rings and interface can do and no option forbids. */
 static uint64_t usable_features(const struct bridge *b)
 {
-	uint64_t features = FEATURE_RING_MASK | FEATURE_SHARED_MASK | FEATURE_DEVICE_MASK |
-			    (b->iface.kport->offloads & FEATURE_OFFLOAD_MASK);
+	uint64_t features = FEATURE_RING_MASK | FEATURE_SHARED_MASK | FEATURE_DEVICE_MASK;
 
+	if (b->options->offload != OPTIONS_OFFLOAD_OFF)
+		features |= b->iface.kport->offloads & FEATURE_OFFLOAD_MASK;
 	if (!b->options->cq)
 		features &= ~FEATURE_NET(CTRL_VQ);
 	if (!b->options->mrg_rxbuf)
@@ -397,8 +319,9 @@ static int open_listen(struct bridge *b, char *error, size_t size)
 	const struct options *o = b->options;
 	/* a socket that systemd made and handed over */
 	int activated = o->server ? sd_listen_fds(1) : 0;
-	const struct vhost_listen_config config = {
+	const struct listener_config config = {
 		.path = o->path,
+		.type = SOCK_STREAM,
 		.has_mode = o->socket_mode.given,
 		.mode = o->socket_mode.mode,
 		.gid = o->socket_group.given ? o->socket_group.gid : (gid_t)-1,
@@ -409,7 +332,7 @@ static int open_listen(struct bridge *b, char *error, size_t size)
 
 	if (!o->server)
 		return 0;
-	r = vhost_listen_open(&b->listen, &config, &why);
+	r = listener_open(&b->listen, &config, &why);
 	if (r)
 		options_refuse(error, size, "path", o->path, "%s",
 			       why && why[0] ? why : strerror(-r));
@@ -487,7 +410,9 @@ int bridge_open(struct bridge **out, sd_event *event, const struct options *opti
 		.owner = b,
 	};
 	b->pairs = options->queues;
-	b->nworkers = options->workers ? MIN(options->workers, b->pairs) : b->pairs;
+	b->kind = kind;
+	b->started = b->connected_since = b->carrier_since = realtime_ns();
+	b->no_carrier = carrier_reason(&(const struct carrier_inputs){0});
 	r = open_listen(b, error, size);
 	if (!r)
 		r = interface_open(&b->iface, b->pairs, error, size);
@@ -496,7 +421,8 @@ int bridge_open(struct bridge **out, sd_event *event, const struct options *opti
 	if (!r)
 		r = drop_privileges(b, error, size);
 	if (!r)
-		r = open_workers(b, error, size);
+		r = workers_open(&b->workers, event, options, b->iface.kport, &workers_events, b,
+				 error, size);
 	if (!r)
 		r = open_vport(b, error, size);
 	if (!r)
@@ -512,8 +438,6 @@ int bridge_open(struct bridge **out, sd_event *event, const struct options *opti
 /* The mirror of bridge_open. */
 void bridge_close(struct bridge *b)
 {
-	unsigned int i;
-
 	if (!b)
 		return;
 	if (!b->ending)
@@ -521,15 +445,8 @@ void bridge_close(struct bridge *b)
 	if (b->vport)
 		b->vport->ops->close(b->vport);
 	backend_close(b->backend);
-	vhost_listen_close(b->listen);
-	for (i = 0; i < b->nworkers; i++) {
-		if (b->worker_sources)
-			sd_event_source_disable_unref(b->worker_sources[i]);
-		if (b->workers)
-			worker_close(b->workers[i]);
-	}
-	free(b->worker_sources);
-	free(b->workers);
+	listener_close(b->listen);
+	workers_close(b->workers);
 	interface_close(&b->iface);
 	sd_event_unref(b->event);
 	free(b);
@@ -540,11 +457,18 @@ const char *bridge_name(const struct bridge *b)
 	return tag(b);
 }
 
-void bridge_log_counters(const struct bridge *b)
+struct bridge_view bridge_view(const struct bridge *b)
 {
-	unsigned int i;
-
-	for (i = 0; i < b->pairs; i++)
-		counters_log_pair(tag(b), i, worker_counters(worker_of(b, i), i));
-	counters_log_port(tag(b), b->iface.kport, b->vport);
+	return (struct bridge_view){
+		.options = b->options,
+		.kind = b->kind,
+		.kport = b->iface.kport,
+		.link = &b->iface.mirror.link,
+		.vport = b->vport,
+		.workers = b->workers,
+		.started = b->started,
+		.connected_since = b->connected_since,
+		.no_carrier = b->no_carrier,
+		.carrier_since = b->carrier_since,
+	};
 }

@@ -7,9 +7,13 @@
 #define DAEMON_BRIDGE_H
 
 #include <systemd/sd-event.h>
+#include <vubridge/kport.h>
+#include <vubridge/vport.h>
 
 #include "daemon/options.h"
 #include "daemon/path.h"
+#include "daemon/workers.h"
+#include "net/linkmon.h"
 
 struct bridge;
 
@@ -29,7 +33,22 @@ void bridge_close(struct bridge *b);
 
 const char *bridge_name(const struct bridge *b);
 
-/* Writes all counters to the log. */
-void bridge_log_counters(const struct bridge *b);
+/*
+ * What a bridge is like, for those who show it. All is borrowed; what the pointers lead to
+ * changes whenever the loop runs. Times are CLOCK_REALTIME in nanoseconds.
+ */
+struct bridge_view {
+	const struct options *options;
+	enum path_kind kind;		  /* of options->path */
+	struct kport *kport;
+	const struct linkmon_state *link; /* the interface, as the kernel told it last */
+	const struct vport *vport;
+	const struct workers *workers;
+	uint64_t started;
+	uint64_t connected_since; /* or not connected: vport->connected says which */
+	const char *no_carrier;   /* why there is none, NULL: there is one */
+	uint64_t carrier_since;   /* the same, of the carrier */
+};
+struct bridge_view bridge_view(const struct bridge *b);
 
 #endif

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "daemon/bridge.h"
+#include "daemon/metric_log.h"
 #include "daemon/options.h"
 #include "daemon/path.h"
 
@@ -27,7 +28,9 @@ static int on_end(sd_event_source *source, const struct signalfd_siginfo *si,
 static int on_usr1(sd_event_source *source __attribute__((unused)),
 		   const struct signalfd_siginfo *si __attribute__((unused)), void *userdata)
 {
-	bridge_log_counters(userdata);
+	const struct bridge_view view = bridge_view(userdata);
+
+	metric_log(&view);
 	return 0;
 }
 

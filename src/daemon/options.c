@@ -50,6 +50,20 @@ static const struct option_choice choices_io[] = {
 	{ NULL, 0 },
 };
 
+static const struct option_choice choices_offload[] = {
+	{ "auto", OPTIONS_OFFLOAD_AUTO },
+	{ "on", OPTIONS_OFFLOAD_ON },
+	{ "off", OPTIONS_OFFLOAD_OFF },
+	{ NULL, 0 },
+};
+
+static const struct option_choice choices_merge[] = {
+	{ "on", OPTIONS_MERGE_ON },
+	{ "strict", OPTIONS_MERGE_STRICT },
+	{ "off", OPTIONS_MERGE_OFF },
+	{ NULL, 0 },
+};
+
 static const struct option_choice choices_poll[] = {
 	{ "adaptive", OPTIONS_POLL_ADAPTIVE },
 	{ "busy", OPTIONS_POLL_BUSY },
@@ -107,6 +121,12 @@ static const struct option_row rows[] = {
 	  FIELD(workers), .help = "threads that forward; one a queue pair by default" },
 	{ .name = "cpus", .type = &option_cpus, .metavar = "LIST",
 	  FIELD(cpus), .help = "processors of the workers, in turn" },
+	{ .name = "offload", .type = &option_choice, .metavar = "HOW", .fallback = "auto",
+	  .choices = choices_offload,
+	  FIELD(offload), .help = "checksums and superframes, in the device or here" },
+	{ .name = "merge", .type = &option_choice, .metavar = "HOW", .fallback = "on",
+	  .choices = choices_merge,
+	  FIELD(merge), .help = "merge the backend's packets into superframes" },
 	{ .name = "io", .type = &option_choice, .metavar = "HOW", .fallback = "auto",
 	  .choices = choices_io,
 	  FIELD(io), .help = "how frames are read and written" },

@@ -36,6 +36,18 @@ enum options_io {
 	OPTIONS_IO_PLAIN,
 };
 
+enum options_offload {
+	OPTIONS_OFFLOAD_AUTO,
+	OPTIONS_OFFLOAD_ON,
+	OPTIONS_OFFLOAD_OFF,
+};
+
+enum options_merge {
+	OPTIONS_MERGE_ON,
+	OPTIONS_MERGE_STRICT,
+	OPTIONS_MERGE_OFF,
+};
+
 enum options_poll {
 	OPTIONS_POLL_ADAPTIVE,
 	OPTIONS_POLL_BUSY,
@@ -62,6 +74,8 @@ struct options {
 	struct options_group socket_group;
 	unsigned int workers; /* 0: one for each queue pair */
 	struct options_cpus cpus;
+	int offload; /* enum options_offload */
+	int merge;   /* enum options_merge */
 	int io;   /* enum options_io */
 	int poll; /* enum options_poll */
 	unsigned int idle_us;

@@ -7,21 +7,6 @@
 
 #include "base/util.h"
 
-static const char *const drop_names[LANE_DROPS] = {
-	[LANE_DROP_REFUSED] = "refused",
-	[LANE_DROP_IFACE_DOWN] = "iface_down",
-	[LANE_DROP_NO_MEMORY] = "no_memory",
-	[LANE_DROP_STALE] = "stale",
-	[LANE_DROP_UNFIT] = "unfit",
-	[LANE_DROP_STOPPED] = "stopped",
-	[LANE_DROP_OTHER] = "other_error",
-};
-
-const char *lane_drop_name(enum lane_drop reason)
-{
-	return drop_names[reason];
-}
-
 void lane_start(struct lane *lane, struct vq *vq, struct io *io, uint8_t hdr_len)
 {
 	lane->vq = vq;

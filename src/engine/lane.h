@@ -16,7 +16,7 @@
 #include "engine/io.h"
 #include "engine/merge.h"
 
-/* Why a frame did not arrive. */
+/* Why a frame did not arrive. Each has a row in daemon/metric.c, as each counter below. */
 enum lane_drop {
 	LANE_DROP_REFUSED,      /* EINVAL: the kernel found the frame or its header wrong */
 	LANE_DROP_IFACE_DOWN,   /* EIO: the interface is administratively down */
@@ -112,9 +112,6 @@ static inline void lane_count_drop(struct lane *lane, int error)
 
 /* Copies @len bytes to the room that @f describes. */
 void lane_fill(const struct frame *f, const uint8_t *packet, uint32_t len);
-
-/* The name of a drop's reason in every output. */
-const char *lane_drop_name(enum lane_drop reason);
 
 /*
  * Both return how many frames were moved, lost or found, 0 when there was nothing to do,

@@ -297,7 +297,7 @@ static int on_listen(sd_event_source *source __attribute__((unused)),
 		     void *userdata)
 {
 	struct frontend *fe = userdata;
-	int peer = vhost_listen_accept(fe->config.listen);
+	int peer = listener_accept(fe->config.listen);
 
 	if (peer == -EAGAIN)
 		return 0;
@@ -363,7 +363,7 @@ static int start(struct vport *vp)
 	fe->backoff_ns = BACKOFF_MIN_NS;
 	if (fe->config.listen) {
 		log_notice(fe->config.tag, "listening for the backend at %s", fe->config.path);
-		r = sd_event_add_io(fe->event, &fe->listen, vhost_listen_fd(fe->config.listen),
+		r = sd_event_add_io(fe->event, &fe->listen, listener_fd(fe->config.listen),
 				    EPOLLIN, on_listen, fe);
 		return r < 0 ? r : 0;
 	}

@@ -10,13 +10,13 @@
 #include <vubridge/vhost.h>
 #include <vubridge/vport.h>
 
+#include "base/listener.h"
 #include "port/device.h"
-#include "vhost/listen.h"
 
 struct frontend_config {
 	struct vhost *vhost;     /* borrowed, closed when the port is */
 	/* where the peer connects to us (server mode), borrowed; NULL: we connect to it */
-	struct vhost_listen *listen;
+	struct listener *listen;
 	const char *path;        /* where the peer is: for the log, and to see it come */
 	const char *tag;         /* of log lines; must outlive the port */
 	struct device_config device;

@@ -11,6 +11,7 @@
 #include <linux/virtio_net.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/fdmsg.h"
 #include "base/util.h"
@@ -102,7 +103,7 @@ static int connect_peer(struct vhost *v)
 
 	v->accepted_fd = -1;
 	if (fd < 0)
-		fd = fdmsg_connect(to_user(v)->path, &wait);
+		fd = fdmsg_connect(to_user(v)->path, SOCK_STREAM, &wait);
 	v->request = "connect";
 	v->why = fd < 0 ? connect_why(fd) : "";
 	if (fd < 0)

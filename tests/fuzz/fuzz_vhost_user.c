@@ -338,7 +338,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char path[64];
 
 	snprintf(path, sizeof(path), "@fuzz_vhost_user.%d", getpid());
-	z.listen_fd = fdmsg_listen(path, 1);
+	z.listen_fd = fdmsg_listen(path, SOCK_STREAM, 1);
 	z.v = vhost_user_new(path, 0, -1);
 	MUST(z.listen_fd >= 0 && z.v);
 	current = &z;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/util.h"
@@ -141,7 +142,7 @@ void device_connect(struct device *d)
 		if (d->fd < 0) {
 			const struct fdmsg_wait wait = fdmsg_wait_ms(DEADLINE_MS, -1);
 
-			fd = fdmsg_connect(d->path, &wait);
+			fd = fdmsg_connect(d->path, SOCK_STREAM, &wait);
 			if (fd >= 0)
 				adopt(d, fd);
 		}
@@ -173,7 +174,7 @@ int device_open(struct device *d, const struct peer_config *config, const char *
 	if (config->client)
 		return 0;
 	unlink(path); /* left by one that was killed */
-	d->listen_fd = fdmsg_listen(path, 4);
+	d->listen_fd = fdmsg_listen(path, SOCK_STREAM, 4);
 	if (d->listen_fd < 0)
 		return d->listen_fd;
 	watch(d, d->listen_fd, EPOLLIN);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/fdmsg.h"
@@ -203,7 +204,7 @@ void scripted_peer_start(struct peer *p)
 	p->complaint = NULL;
 	p->acked = 0;
 	close_fd(&p->channel);
-	p->listener = fdmsg_listen(p->path, 1);
+	p->listener = fdmsg_listen(p->path, SOCK_STREAM, 1);
 	assert_true(p->listener >= 0);
 	assert_int_equal(pthread_create(&p->thread, NULL, serve, p), 0);
 }

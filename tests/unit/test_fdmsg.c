@@ -83,19 +83,19 @@ static int connect_to(const char *path)
 {
 	struct fdmsg_wait wait = within(SOON_MS);
 
-	return fdmsg_connect(path, &wait);
+	return fdmsg_connect(path, SOCK_STREAM, &wait);
 }
 
 /* Connects to a listener at @path, says a byte, and tidies up. */
 static void check_round_trip(const char *path)
 {
 	struct fdmsg_wait wait = within(LONG_MS);
-	int listener = fdmsg_listen(path, 1), client, server;
+	int listener = fdmsg_listen(path, SOCK_STREAM, 1), client, server;
 	char byte = 'x';
 	struct iovec iov = {&byte, 1};
 
 	assert_true(listener >= 0);
-	client = fdmsg_connect(path, &wait);
+	client = fdmsg_connect(path, SOCK_STREAM, &wait);
 	assert_true(client >= 0);
 	server = fdmsg_accept(listener, &wait);
 	assert_true(server >= 0);
@@ -145,7 +145,7 @@ static void test_abstract(void **state)
 	memset(name, '@', sizeof(name) - 1);
 	name[sizeof(name) - 1] = '\0';
 	assert_int_equal(connect_to(name), -ENAMETOOLONG);
-	assert_int_equal(fdmsg_listen(name, 1), -ENAMETOOLONG);
+	assert_int_equal(fdmsg_listen(name, SOCK_STREAM, 1), -ENAMETOOLONG);
 }
 
 static void test_nothing_to_connect_to(void **state)
@@ -153,17 +153,17 @@ static void test_nothing_to_connect_to(void **state)
 	char path[PATH_MAX];
 
 	assert_int_equal(connect_to(""), -EINVAL);
-	assert_int_equal(fdmsg_listen("", 1), -EINVAL);
+	assert_int_equal(fdmsg_listen("", SOCK_STREAM, 1), -EINVAL);
 	path_in(path, *state, "missing");
 	assert_int_equal(connect_to(path), -ENOENT);
 	path_in(path, *state, "missing/sock");
 	assert_int_equal(connect_to(path), -ENOENT);
-	assert_int_equal(fdmsg_listen(path, 1), -ENOENT);
+	assert_int_equal(fdmsg_listen(path, SOCK_STREAM, 1), -ENOENT);
 	assert_int_equal(connect_to(((struct fixture *)*state)->dir), -ENOTSOCK);
 	path_in(path, *state, "file");
 	close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
 	assert_int_equal(connect_to(path), -ENOTSOCK);
-	assert_int_equal(fdmsg_listen(path, 1), -EADDRINUSE);
+	assert_int_equal(fdmsg_listen(path, SOCK_STREAM, 1), -EADDRINUSE);
 	assert_int_equal(unlink(path), 0);
 }
 
@@ -195,7 +195,7 @@ static void test_nobody_accepts(void **state)
 	unsigned int n = 0;
 
 	path_in(path, *state, "sock");
-	listener = fdmsg_listen(path, 0);
+	listener = fdmsg_listen(path, SOCK_STREAM, 0);
 	assert_true(listener >= 0);
 	do
 		fds[n] = connect_to(path);
@@ -203,7 +203,7 @@ static void test_nobody_accepts(void **state)
 	assert_true(n < ARRAY_SIZE(fds));
 	assert_int_equal(fds[n], -ETIMEDOUT);
 	wait = fdmsg_wait_ms(LONG_MS, cancel);
-	assert_int_equal(fdmsg_connect(path, &wait), -ECANCELED);
+	assert_int_equal(fdmsg_connect(path, SOCK_STREAM, &wait), -ECANCELED);
 	while (n)
 		close(fds[--n]);
 	close(cancel);
@@ -218,7 +218,7 @@ static void test_accept_waits(void **state)
 	int listener;
 
 	path_in(path, *state, "sock");
-	listener = fdmsg_listen(path, 1);
+	listener = fdmsg_listen(path, SOCK_STREAM, 1);
 	assert_int_equal(fdmsg_accept(listener, &wait), -ETIMEDOUT);
 	close(listener);
 	assert_int_equal(unlink(path), 0);

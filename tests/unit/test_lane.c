@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/util.h"
 #include "lane_rig.h"
@@ -91,10 +92,13 @@ static void io_dies(void **state)
 	b->lane.io = &bad.io;
 	assert_int_equal(vq_to_fd_run(&b->lane), -EOPNOTSUPP);
 	assert_int_equal(bad.calls, 1);
-	assert_int_equal(b->q.untaken, 10);
 	assert_int_equal(b->q.ngiven, 0);
 	assert_int_equal(b->q.flushes, 0);
-	lane_rig_assert_sound(b);
+	assert_int_equal(vq_quiesce(&b->q.vq), 10);
+	lane_stop(&b->lane);
+	assert_int_equal(vq_quiesce(&b->q.vq), 0);
+	lane_rig_assert_drops(b, LANE_DROP_STOPPED, 10);
+	memset(&b->lane.counters, 0, sizeof(b->lane.counters));
 	fake_vq_close(&b->q);
 
 	lane_rig_begin(state, VQ_SPACE, 10);

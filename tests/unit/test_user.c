@@ -10,6 +10,7 @@
 #include <linux/virtio_net.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/fdmsg.h"
 #include "base/util.h"
@@ -225,7 +226,7 @@ static void test_accepted(void **state)
 	struct vhost *v = vhost_user_new("/nonexistent/sock", LONG_MS, -1);
 
 	scripted_peer_start(p);
-	v->accepted_fd = fdmsg_connect(p->path, &wait);
+	v->accepted_fd = fdmsg_connect(p->path, SOCK_STREAM, &wait);
 	assert_true(v->accepted_fd >= 0);
 	assert_int_equal(v->ops->open(v), 0);
 	assert_int_equal(v->accepted_fd, -1);

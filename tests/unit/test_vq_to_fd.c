@@ -40,7 +40,7 @@ static void to_fd_pieces(void **state)
 	static const struct {
 		unsigned int pieces;
 		int batch;
-	} cases[] = {{2, 43}, {3, 33}, {63, 20}};
+	} cases[] = {{2, 64}, {3, 64}, {63, LANE_IOVS / FRAME_IOV_MAX}};
 	size_t i;
 	int r, moved;
 
@@ -78,7 +78,7 @@ static void make_narrow(struct lane_rig *b)
 	assert_int_equal(setsockopt(b->port.fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
 }
 
-/* What the fd does not take now stays in the ring, and goes later: once and in order. */
+/* What the fd does not take now stays in hand, and goes later: once and in order. */
 static void to_fd_full(void **state)
 {
 	struct lane_rig *b = lane_rig_begin(state, VQ_CONTENT, 100);
@@ -90,9 +90,8 @@ static void to_fd_full(void **state)
 	went = (unsigned int)vq_to_fd_run(&b->lane);
 	assert_in_range(went, 1, 63);
 	assert_true(b->lane.blocked);
-	lane_rig_assert_sound(b);
 	assert_int_equal(b->q.ngiven, went);
-	assert_int_equal(b->q.untaken, 64 - went);
+	assert_int_equal(vq_quiesce(&b->q.vq), 64 - went);
 
 	flushes = b->q.flushes;
 	assert_int_equal(vq_to_fd_run(&b->lane), 0);
@@ -111,6 +110,22 @@ static void to_fd_full(void **state)
 	assert_int_equal(b->lane.counters.frames, 100);
 	lane_rig_assert_drops(b, LANE_DROP_OTHER, 0);
 	lane_rig_assert_sound(b);
+}
+
+/* What is in hand when the pair is stopped is given back, and counted. */
+static void to_fd_stopped(void **state)
+{
+	struct lane_rig *b = lane_rig_begin(state, VQ_CONTENT, 100);
+	unsigned int went;
+
+	make_narrow(b);
+	went = (unsigned int)vq_to_fd_run(&b->lane);
+	assert_true(b->lane.blocked);
+	lane_stop(&b->lane);
+	assert_int_equal(vq_quiesce(&b->q.vq), 0);
+	assert_int_equal(b->q.ngiven, 64);
+	lane_rig_assert_drops(b, LANE_DROP_STOPPED, 64 - went);
+	assert_int_equal(b->lane.counters.frames, went);
 }
 
 static void to_fd_broken(void **state)
@@ -155,12 +170,11 @@ static void drop_some(struct lane_rig *b, int error, enum lane_drop reason)
 static const struct {
 	int error;
 	enum lane_drop reason;
-	const char *name;
 } reasons[] = {
-	{EINVAL, LANE_DROP_REFUSED, "refused"},	    {EIO, LANE_DROP_IFACE_DOWN, "iface_down"},
-	{ENOMEM, LANE_DROP_NO_MEMORY, "no_memory"}, {ENOBUFS, LANE_DROP_NO_MEMORY, "no_memory"},
-	{EPERM, LANE_DROP_OTHER, "other_error"},    {EMSGSIZE, LANE_DROP_OTHER, "other_error"},
-	{EBADFD, LANE_DROP_OTHER, "other_error"},
+	{EINVAL, LANE_DROP_REFUSED},   {EIO, LANE_DROP_IFACE_DOWN},
+	{ENOMEM, LANE_DROP_NO_MEMORY}, {ENOBUFS, LANE_DROP_NO_MEMORY},
+	{EPERM, LANE_DROP_OTHER},      {EMSGSIZE, LANE_DROP_OTHER},
+	{EBADFD, LANE_DROP_OTHER},
 };
 
 static void to_fd_drops(void **state)
@@ -172,10 +186,8 @@ static void to_fd_drops(void **state)
 
 		memset(&b->lane.counters, 0, sizeof(b->lane.counters));
 		drop_some(b, reasons[i].error, reasons[i].reason);
-		assert_string_equal(lane_drop_name(reasons[i].reason), reasons[i].name);
 		fake_vq_close(&b->q);
 	}
-	assert_string_equal(lane_drop_name(LANE_DROP_STALE), "stale");
 }
 
 /* ---- what waits at the start ---- */
@@ -229,7 +241,7 @@ int main(void)
 	static const struct CMUnitTest plain[] = {
 		LANE_RIG_PLAIN(to_fd_in_order), LANE_RIG_PLAIN(to_fd_pieces),
 		LANE_RIG_PLAIN(to_fd_nothing),	LANE_RIG_PLAIN(to_fd_full),
-		LANE_RIG_PLAIN(to_fd_broken),	LANE_RIG_PLAIN(to_fd_drops),
+		LANE_RIG_PLAIN(to_fd_broken),  LANE_RIG_PLAIN(to_fd_stopped),	LANE_RIG_PLAIN(to_fd_drops),
 		LANE_RIG_PLAIN(drain),		LANE_RIG_PLAIN(drain_nothing),
 		LANE_RIG_PLAIN(drain_broken),
 	};

@@ -148,7 +148,7 @@ static void two_workers(void **state)
 	b->config.first = 1;
 	assert_int_equal(worker_open(&other, &b->config, &io_error), 0);
 	worker_rig_start(b, 0);
-	worker_start(other, 1, b->rings[1].driver[0], b->rings[1].driver[1]);
+	worker_start(other, 1, b->rings[1].driver[0], b->rings[1].driver[1], 0);
 	worker_rig_reflect(b, 0);
 	worker_rig_reflect(b, 1);
 	worker_rig_round_trips(b, 0, 0, 200);

@@ -80,7 +80,7 @@ void worker_rig_close(struct worker_rig *b)
 
 void worker_rig_start(struct worker_rig *b, unsigned int i)
 {
-	worker_start(b->w, i, b->rings[i].driver[0], b->rings[i].driver[1]);
+	worker_start(b->w, i, b->rings[i].driver[0], b->rings[i].driver[1], 0);
 }
 
 static void note(uint64_t *noted, const struct lane_counters *lane)

@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The socket of server mode: we listen at a path, the back-end connects, leaves and
- * comes back.
+ * A unix socket that listens at a path: that of server mode, where the back-end connects,
+ * leaves and comes back, and the control socket.
  *
  * A socket file that a dead process left is replaced, that of a live one never: a lock
- * beside it (PATH.lock) keeps two of us apart, and a try to connect everyone else.
+ * beside it keeps two of us apart, and a try to connect everyone else.
  */
-#ifndef VHOST_LISTEN_H
-#define VHOST_LISTEN_H
+#ifndef BASE_LISTENER_H
+#define BASE_LISTENER_H
 
 #include <stdbool.h>
 #include <sys/types.h>
 
-struct vhost_listen;
+struct listener;
 
-struct vhost_listen_config {
+struct listener_config {
 	const char *path; /* see base/fdmsg.h for what it may be */
+	int type;	  /* SOCK_STREAM or SOCK_SEQPACKET */
+	const char *lock_path; /* of the lock file; NULL: PATH.lock */
 	bool has_mode;	  /* else as the umask has it */
 	mode_t mode;	  /* permission bits of the socket file */
 	gid_t gid;	  /* its group, (gid_t)-1: as it comes */
@@ -26,16 +28,16 @@ struct vhost_listen_config {
  * Listens. On error returns -errno and sets *why to one English phrase with the remedy,
  * "" when the errno says all. Nothing of what was made stays behind then.
  */
-int vhost_listen_open(struct vhost_listen **out, const struct vhost_listen_config *config,
+int listener_open(struct listener **out, const struct listener_config *config,
 		      const char **why);
-/* Readable when a back-end connects. */
-int vhost_listen_fd(const struct vhost_listen *l);
+/* Readable when someone connects. */
+int listener_fd(const struct listener *l);
 /*
  * A connection, the caller's to close; -EAGAIN: there is none (any more). After any other
  * error (-EMFILE, -ENFILE, -ENOMEM) the fd stays readable: wait before the next try.
  */
-int vhost_listen_accept(struct vhost_listen *l);
+int listener_accept(struct listener *l);
 /* Removes the socket file, if it is still ours, and the lock. NULL-safe. */
-void vhost_listen_close(struct vhost_listen *l);
+void listener_close(struct listener *l);
 
 #endif

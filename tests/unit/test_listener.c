@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The socket of server mode: whose it is, who may connect, and what is left at the end. */
+/* A socket at a path: whose it is, who may connect, and what is left at the end. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -20,15 +20,15 @@
 
 #include "base/fdmsg.h"
 #include "base/util.h"
-#include "vhost/listen.h"
+#include "base/listener.h"
 
 #define LONG_MS 5000
 
 struct bench {
 	char dir[32];
-	char path[64], lock[80];
+	char path[64], lock[80], lock2[80];
 	unsigned int fds;
-	struct vhost_listen *l;
+	struct listener *l;
 };
 
 static unsigned int count_fds(void)
@@ -48,10 +48,11 @@ static int setup(void **state)
 	struct bench *b = calloc(1, sizeof(*b));
 
 	assert_non_null(b);
-	strcpy(b->dir, "/tmp/test_listen.XXXXXX");
+	strcpy(b->dir, "/tmp/test_listener.XXXXXX");
 	assert_non_null(mkdtemp(b->dir));
 	snprintf(b->path, sizeof(b->path), "%s/sock", b->dir);
 	snprintf(b->lock, sizeof(b->lock), "%s.lock", b->path);
+	snprintf(b->lock2, sizeof(b->lock2), "%s/other", b->dir);
 	b->fds = count_fds();
 	*state = b;
 	return 0;
@@ -61,7 +62,7 @@ static int teardown(void **state)
 {
 	struct bench *b = *state;
 
-	vhost_listen_close(b->l);
+	listener_close(b->l);
 	assert_int_equal(count_fds(), b->fds);
 	unlink(b->path);
 	unlink(b->lock);
@@ -70,11 +71,12 @@ static int teardown(void **state)
 	return 0;
 }
 
-static int open_at(struct vhost_listen **l, const char *path, const char **why)
+static int open_at(struct listener **l, const char *path, const char **why)
 {
-	const struct vhost_listen_config config = {.path = path, .gid = (gid_t)-1, .fd = -1};
+	const struct listener_config config = {
+		.path = path, .type = SOCK_STREAM, .gid = (gid_t)-1, .fd = -1};
 
-	return vhost_listen_open(l, &config, why);
+	return listener_open(l, &config, why);
 }
 
 static void open_good(struct bench *b)
@@ -86,17 +88,17 @@ static void open_good(struct bench *b)
 }
 
 /* Someone connects, and is accepted. */
-static void assert_serves(struct vhost_listen *l, const char *path)
+static void assert_serves(struct listener *l, const char *path)
 {
 	const struct fdmsg_wait wait = fdmsg_wait_ms(LONG_MS, -1);
 	int theirs, ours;
 
-	assert_int_equal(vhost_listen_accept(l), -EAGAIN);
-	theirs = fdmsg_connect(path, &wait);
+	assert_int_equal(listener_accept(l), -EAGAIN);
+	theirs = fdmsg_connect(path, SOCK_STREAM, &wait);
 	assert_true(theirs >= 0);
-	ours = vhost_listen_accept(l);
+	ours = listener_accept(l);
 	assert_true(ours >= 0);
-	assert_int_equal(vhost_listen_accept(l), -EAGAIN);
+	assert_int_equal(listener_accept(l), -EAGAIN);
 	assert_true(fcntl(ours, F_GETFD) & FD_CLOEXEC);
 	close_fd(&theirs);
 	assert_int_equal(fdmsg_pending(ours), -ECONNRESET);
@@ -105,7 +107,7 @@ static void assert_serves(struct vhost_listen *l, const char *path)
 
 static void assert_refused(const char *path, int err, const char *part)
 {
-	struct vhost_listen *l;
+	struct listener *l;
 	const char *why;
 
 	assert_int_equal(open_at(&l, path, &why), err);
@@ -127,16 +129,16 @@ static void test_life(void **state)
 	open_good(b);
 	assert_true(exists(b->path) && exists(b->lock));
 	assert_serves(b->l, b->path);
-	vhost_listen_close(b->l);
+	listener_close(b->l);
 	b->l = NULL;
 	assert_false(exists(b->path) || exists(b->lock));
-	vhost_listen_close(NULL);
+	listener_close(NULL);
 }
 
 static void test_stale(void **state)
 {
 	struct bench *b = *state;
-	int fd = fdmsg_listen(b->path, 1);
+	int fd = fdmsg_listen(b->path, SOCK_STREAM, 1);
 
 	assert_true(fd >= 0);
 	close_fd(&fd); /* the file stays, as after a kill */
@@ -157,10 +159,10 @@ static void test_live(void **state)
 	assert_int_equal(lstat(b->path, &after), 0);
 	assert_true(before.st_ino == after.st_ino);
 	assert_serves(b->l, b->path);
-	vhost_listen_close(b->l);
+	listener_close(b->l);
 	b->l = NULL;
 	/* of someone who knows no lock */
-	fd = fdmsg_listen(b->path, 1);
+	fd = fdmsg_listen(b->path, SOCK_STREAM, 1);
 	assert_true(fd >= 0);
 	assert_refused(b->path, -EADDRINUSE, "another process");
 	assert_true(exists(b->path));
@@ -196,7 +198,7 @@ static void test_race(void **state)
 	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
 	for (i = 0; i < 8; i++) {
 		if (fork() == 0) {
-			struct vhost_listen *l;
+			struct listener *l;
 			const char *why;
 			int r;
 
@@ -206,7 +208,7 @@ static void test_race(void **state)
 			r = open_at(&l, b->path, &why);
 			if (!r)
 				sleep(1); /* outlives the others' tries */
-			vhost_listen_close(l);
+			listener_close(l);
 			_exit(r == 0 ? 1 : r == -EADDRINUSE ? 0 : 9);
 		}
 	}
@@ -226,23 +228,24 @@ static void test_mode(void **state)
 {
 	struct bench *b = *state;
 	const mode_t mask = umask(022);
-	struct vhost_listen_config config = {.path = b->path, .gid = (gid_t)-1, .fd = -1};
+	struct listener_config config = {
+		.path = b->path, .type = SOCK_STREAM, .gid = (gid_t)-1, .fd = -1};
 	const char *why;
 	struct stat st;
 
 	open_good(b);
 	assert_int_equal(stat(b->path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0755);
-	vhost_listen_close(b->l);
+	listener_close(b->l);
 	config.has_mode = true;
 	config.mode = 0666;
-	assert_int_equal(vhost_listen_open(&b->l, &config, &why), 0);
+	assert_int_equal(listener_open(&b->l, &config, &why), 0);
 	assert_int_equal(stat(b->path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0666);
-	vhost_listen_close(b->l);
+	listener_close(b->l);
 	config.has_mode = false;
 	config.gid = getgid();
-	assert_int_equal(vhost_listen_open(&b->l, &config, &why), 0);
+	assert_int_equal(listener_open(&b->l, &config, &why), 0);
 	assert_int_equal(stat(b->path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0660);
 	assert_int_equal(st.st_gid, getgid());
@@ -257,9 +260,9 @@ static void test_replaced(void **state)
 
 	open_good(b);
 	assert_int_equal(unlink(b->path), 0);
-	fd = fdmsg_listen(b->path, 1);
+	fd = fdmsg_listen(b->path, SOCK_STREAM, 1);
 	assert_true(fd >= 0);
-	vhost_listen_close(b->l);
+	listener_close(b->l);
 	b->l = NULL;
 	assert_true(exists(b->path));
 	close_fd(&fd);
@@ -277,7 +280,7 @@ static void test_long_path(void **state)
 	assert_int_equal(open_at(&b->l, path, &why), 0);
 	assert_serves(b->l, path);
 	assert_refused(path, -EADDRINUSE, "another vubridge");
-	vhost_listen_close(b->l);
+	listener_close(b->l);
 	b->l = NULL;
 	assert_false(exists(path));
 	assert_int_equal(rmdir(dir), 0);
@@ -289,7 +292,7 @@ static void test_abstract(void **state)
 	char name[64];
 	const char *why;
 
-	snprintf(name, sizeof(name), "@test_listen.%d", getpid());
+	snprintf(name, sizeof(name), "@test_listener.%d", getpid());
 	assert_int_equal(open_at(&b->l, name, &why), 0);
 	assert_serves(b->l, name);
 	assert_refused(name, -EADDRINUSE, "another process");
@@ -304,12 +307,51 @@ static void test_no_directory(void **state)
 	assert_refused(path, -ENOENT, "lock file");
 }
 
+/* Of packets, with its lock under another name. */
+static void test_packets(void **state)
+{
+	struct bench *b = *state;
+	const struct listener_config config = {
+		.path = b->path,
+		.type = SOCK_SEQPACKET,
+		.lock_path = b->lock2,
+		.gid = (gid_t)-1,
+		.fd = -1,
+	};
+	const struct fdmsg_wait wait = fdmsg_wait_ms(LONG_MS, -1);
+	const char *why;
+	int theirs, ours;
+	char buf[8];
+
+	theirs = fdmsg_listen(b->path, SOCK_SEQPACKET, 1);
+	assert_true(theirs >= 0);
+	assert_int_equal(listener_open(&b->l, &config, &why), -EADDRINUSE);
+	close_fd(&theirs); /* the file stays, as after a kill */
+	assert_int_equal(listener_open(&b->l, &config, &why), 0);
+	assert_true(exists(b->lock2));
+	assert_false(exists(b->lock));
+	assert_int_equal(fdmsg_connect(b->path, SOCK_STREAM, &wait), -EPROTOTYPE);
+	theirs = fdmsg_connect(b->path, SOCK_SEQPACKET, &wait);
+	assert_true(theirs >= 0);
+	ours = listener_accept(b->l);
+	assert_true(ours >= 0);
+	assert_int_equal(send(theirs, "abc", 3, 0), 3);
+	assert_int_equal(send(theirs, "de", 2, 0), 2);
+	assert_int_equal(recv(ours, buf, sizeof(buf), 0), 3);
+	assert_int_equal(recv(ours, buf, sizeof(buf), 0), 2);
+	close_fd(&theirs);
+	close_fd(&ours);
+	listener_close(b->l);
+	b->l = NULL;
+	assert_false(exists(b->path) || exists(b->lock2));
+}
+
 static int adopt(struct bench *b, int fd)
 {
-	const struct vhost_listen_config config = {
-		.path = "@elsewhere", .gid = (gid_t)-1, .fd = fd};
+	const struct listener_config config = {
+		.path = "@elsewhere", .type = SOCK_STREAM, .gid = (gid_t)-1, .fd = fd};
 	const char *why;
-	int r = vhost_listen_open(&b->l, &config, &why);
+	int r = listener_open(&b->l, &config, &why);
 
 	assert_int_equal(r == 0, why[0] == '\0');
 	return r;
@@ -319,13 +361,13 @@ static int adopt(struct bench *b, int fd)
 static void test_activation(void **state)
 {
 	struct bench *b = *state;
-	int fd = fdmsg_listen(b->path, 1);
+	int fd = fdmsg_listen(b->path, SOCK_STREAM, 1);
 
 	assert_int_equal(fcntl(fd, F_SETFL, 0), 0); /* as it comes: blocking */
 	assert_int_equal(adopt(b, fd), 0);
-	assert_int_equal(vhost_listen_fd(b->l), fd);
+	assert_int_equal(listener_fd(b->l), fd);
 	assert_serves(b->l, b->path);
-	vhost_listen_close(b->l);
+	listener_close(b->l);
 	b->l = NULL;
 	assert_true(exists(b->path));
 }
@@ -362,6 +404,7 @@ int main(void)
 		TEST(test_other_files),	 TEST(test_race),	TEST(test_mode),
 		TEST(test_replaced),	 TEST(test_long_path),	TEST(test_abstract),
 		TEST(test_no_directory), TEST(test_activation), TEST(test_wrong_activation),
+		TEST(test_packets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "vhost/listen.h"
+#include "base/listener.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,12 +14,12 @@
 #include "base/fdmsg.h"
 #include "base/util.h"
 
-/* One back-end is served; the next ones only learn that they are too many. */
+/* For those who connect at once; who is too many is told so when accepted. */
 #define BACKLOG		 8
 #define PROBE_TIMEOUT_MS 100
 #define LOCK_TRIES 20 /* 10 ms each */
 
-struct vhost_listen {
+struct listener {
 	int fd;
 	int lock_fd;
 	char *path; /* of the socket file that we made; NULL: there is none */
@@ -61,7 +61,7 @@ static int lock_soon(int fd)
 }
 
 /* Who removes the lock file holds it, so a locked file that is not there is of no use. */
-static int take_lock(struct vhost_listen *l, const char **why)
+static int take_lock(struct listener *l, const char **why)
 {
 	int r;
 
@@ -81,7 +81,7 @@ static int take_lock(struct vhost_listen *l, const char **why)
 	}
 }
 
-static void drop_lock(struct vhost_listen *l)
+static void drop_lock(struct listener *l)
 {
 	if (l->lock_fd >= 0 && is_current(l->lock_fd, l->lock_path) &&
 	    flock(l->lock_fd, LOCK_EX | LOCK_NB) == 0)
@@ -92,7 +92,7 @@ static void drop_lock(struct vhost_listen *l)
 /* ---- the socket file ---- */
 
 /* Removes what a dead process left at @path. */
-static int make_way(const char *path, const char **why)
+static int make_way(const char *path, int type, const char **why)
 {
 	const struct fdmsg_wait wait = fdmsg_wait_ms(PROBE_TIMEOUT_MS, -1);
 	struct stat st;
@@ -103,7 +103,7 @@ static int make_way(const char *path, const char **why)
 	if (!S_ISSOCK(st.st_mode))
 		return fail(why, -EEXIST,
 			    "a file that is no socket is there; remove it or choose another path");
-	fd = fdmsg_connect(path, &wait);
+	fd = fdmsg_connect(path, type, &wait);
 	if (fd == -ECONNREFUSED)
 		return unlink(path) < 0 && errno != ENOENT
 			       ? fail(why, -errno,
@@ -117,13 +117,13 @@ static int make_way(const char *path, const char **why)
 }
 
 /* Nobody else may connect before mode and group are what they shall be. */
-static int make_socket(struct vhost_listen *l, const struct vhost_listen_config *c)
+static int make_socket(struct listener *l, const struct listener_config *c)
 {
 	bool by_umask = !c->has_mode && c->gid == (gid_t)-1;
 	mode_t mask = by_umask ? 0 : umask(0177);
 	int r = 0;
 
-	l->fd = fdmsg_listen(c->path, BACKLOG);
+	l->fd = fdmsg_listen(c->path, c->type, BACKLOG);
 	if (!by_umask)
 		umask(mask);
 	if (l->fd < 0)
@@ -141,7 +141,7 @@ static int make_socket(struct vhost_listen *l, const struct vhost_listen_config 
 	return r;
 }
 
-static void remove_socket(struct vhost_listen *l)
+static void remove_socket(struct listener *l)
 {
 	struct stat st;
 
@@ -150,25 +150,27 @@ static void remove_socket(struct vhost_listen *l)
 		unlink(l->path);
 }
 
-static int listen_at(struct vhost_listen *l, const struct vhost_listen_config *c, const char **why)
+static int listen_at(struct listener *l, const struct listener_config *c, const char **why)
 {
 	int r;
 
 	if (c->path[0] == '@') {
-		l->fd = fdmsg_listen(c->path, BACKLOG);
+		l->fd = fdmsg_listen(c->path, c->type, BACKLOG);
 		return l->fd >= 0 ? 0
 		       : l->fd == -EADDRINUSE
 			       ? fail(why, l->fd,
 				      "another process listens there; choose another name")
 			       : l->fd;
 	}
-	if (asprintf(&l->lock_path, "%s.lock", c->path) < 0) {
+	if (c->lock_path)
+		l->lock_path = strdup(c->lock_path);
+	else if (asprintf(&l->lock_path, "%s.lock", c->path) < 0)
 		l->lock_path = NULL;
+	if (!l->lock_path)
 		return -ENOMEM;
-	}
 	r = take_lock(l, why);
 	if (!r)
-		r = make_way(c->path, why);
+		r = make_way(c->path, c->type, why);
 	return r ? r : make_socket(l, c);
 }
 
@@ -182,12 +184,15 @@ static bool has_option(int fd, int option, int expected)
 	return getsockopt(fd, SOL_SOCKET, option, &value, &len) == 0 && value == expected;
 }
 
-static int adopt(struct vhost_listen *l, int fd, const char **why)
+static int adopt(struct listener *l, const struct listener_config *c, const char **why)
 {
-	if (!has_option(fd, SO_DOMAIN, AF_UNIX) || !has_option(fd, SO_TYPE, SOCK_STREAM) ||
+	int fd = c->fd;
+
+
+	if (!has_option(fd, SO_DOMAIN, AF_UNIX) || !has_option(fd, SO_TYPE, c->type) ||
 	    !has_option(fd, SO_ACCEPTCONN, 1))
 		return fail(why, -EINVAL,
-			    "the socket handed over does not listen as ListenStream=PATH makes it");
+			    "the socket handed over does not listen, or is of another kind");
 	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0)
 		return fail(why, -errno, "");
 	l->fd = fd;
@@ -196,10 +201,10 @@ static int adopt(struct vhost_listen *l, int fd, const char **why)
 
 /* ---- life ---- */
 
-int vhost_listen_open(struct vhost_listen **out, const struct vhost_listen_config *config,
+int listener_open(struct listener **out, const struct listener_config *config,
 		      const char **why)
 {
-	struct vhost_listen *l = calloc(1, sizeof(*l));
+	struct listener *l = calloc(1, sizeof(*l));
 	int r;
 
 	*out = NULL;
@@ -207,21 +212,21 @@ int vhost_listen_open(struct vhost_listen **out, const struct vhost_listen_confi
 	if (!l)
 		return -ENOMEM;
 	l->fd = l->lock_fd = -1;
-	r = config->fd >= 0 ? adopt(l, config->fd, why) : listen_at(l, config, why);
+	r = config->fd >= 0 ? adopt(l, config, why) : listen_at(l, config, why);
 	if (r) {
-		vhost_listen_close(l);
+		listener_close(l);
 		return r;
 	}
 	*out = l;
 	return 0;
 }
 
-int vhost_listen_fd(const struct vhost_listen *l)
+int listener_fd(const struct listener *l)
 {
 	return l->fd;
 }
 
-int vhost_listen_accept(struct vhost_listen *l)
+int listener_accept(struct listener *l)
 {
 	const struct fdmsg_wait at_once = fdmsg_wait_ms(0, -1);
 	int fd = fdmsg_accept(l->fd, &at_once);
@@ -229,7 +234,7 @@ int vhost_listen_accept(struct vhost_listen *l)
 	return fd == -ETIMEDOUT ? -EAGAIN : fd;
 }
 
-void vhost_listen_close(struct vhost_listen *l)
+void listener_close(struct listener *l)
 {
 	if (!l)
 		return;
