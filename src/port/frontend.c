@@ -278,7 +278,6 @@ static int try_to_connect(struct frontend *fe)
 		return 0;
 	}
 	log_connected(fe);
-	fe->inotify = sd_event_source_disable_unref(fe->inotify);
 	fe->up_since_ns = now_ns();
 	fe->refused = 0;
 	fe->state = FRONTEND_UP;
@@ -287,7 +286,10 @@ static int try_to_connect(struct frontend *fe)
 	if (r) {
 		failure_log(&fe->failures, fe->vhost, r);
 		disconnect(fe);
+		return 0;
 	}
+	/* last: the kernel takes up to 15 ms to close it, which no carrier shall wait for */
+	fe->inotify = sd_event_source_disable_unref(fe->inotify);
 	return 0;
 }
 
