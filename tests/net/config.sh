@@ -10,22 +10,6 @@
 need_root
 need python3 python3
 
-# A backend that takes commands; $1 is its name.
-peer_start() {
-  local name=$1
-  shift
-  if [ ! -p "$TMP/$name.in" ]; then mkfifo "$TMP/$name.in"; fi
-  : >"$TMP/$name.log"
-  "$VU_PEER" --socket "$SOCK_A" --mode reflect --commands "$@" <"$TMP/$name.in" \
-    >>"$TMP/$name.log" 2>&1 &
-  PID[$name]=$!
-  LIB_PIDS+=("$!")
-  exec {COMMANDS}>"$TMP/$name.in"
-  wait_until 5 grep -q '^listening' "$TMP/$name.log" || fail "the test peer does not listen"
-}
-
-tell() { echo "$*" >&"$COMMANDS"; }
-peer_stop() { stop "${PID[$1]}" && exec {COMMANDS}>&-; }
 has_mtu() { [ "$(in_ns "$NS_A" cat /sys/class/net/vnet0/mtu)" = "$1" ]; }
 has_mac() { [ "$(in_ns "$NS_A" cat /sys/class/net/vnet0/address)" = "$1" ]; }
 logged() { wait_until 5 grep -qE "$2" "$TMP/$1.log" || fail "$1 has no line like '$2'"; }

@@ -470,7 +470,6 @@ void misbehave_rings(struct device *d)
 	d->lied = true;
 	open_raw(&raw, d, vq);
 	printf("lying %s: %s\n", d->path, lie->name);
-	fflush(stdout);
 	lie->in_rings(d, &raw);
 	if (d->fd >= 0 && d->rings[0].call >= 0 &&
 	    write(d->rings[0].call, &one, sizeof(one)) < 0)
