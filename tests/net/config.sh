@@ -83,6 +83,27 @@ peer_stop peer
 wait_carrier "$NS_A" vnet0 down
 stop "${PID[va]}"
 
+# ---- frames that the backend queued while its link was down are not delivered late ----
+peer_start peer5 --mode generate --rate 2000
+start_vubridge ve "$NS_A" --path "$SOCK_A" --iface vnet0
+wait_iface "$NS_A" vnet0
+ip -n "$NS_A" link set vnet0 up
+wait_carrier "$NS_A" vnet0 up
+tell link down
+wait_carrier "$NS_A" vnet0 down 2
+sleep 0.5 # the ring's 256 buffers are full after an eighth of a second
+tell link up
+wait_carrier "$NS_A" vnet0 up 2
+kill -USR1 "${PID[ve]}"
+logged ve 'rxq0: .* stale [1-9]'
+stale=$(grep -oE 'rxq0: .* stale [0-9]+' "$TMP/ve.log" | grep -oE '[0-9]+$')
+[ "$stale" -gt 128 ] && [ "$stale" -le 256 ] || fail "$stale frames counted as stale, of a ring of 256"
+before=$(in_ns "$NS_A" cat /sys/class/net/vnet0/statistics/rx_packets)
+sleep 0.2
+[ "$(in_ns "$NS_A" cat /sys/class/net/vnet0/statistics/rx_packets)" -gt "$before" ] || fail "it forwards no more"
+peer_stop peer5
+stop "${PID[ve]}"
+
 # ---- without the capability to set them, address and MTU stay, and the log says so ----
 peer_start peer1 --mtu 1400 --mac 02:00:00:00:00:07
 start_vubridge vd "$NS_A" --path "$SOCK_A" --iface vnet0
