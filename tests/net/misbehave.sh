@@ -89,6 +89,15 @@ lie unasked-reply 'unasked|not asked'
 lie news 'back-end channel: a message that was not agreed on'
 lie news-half 'back-end channel: half a message'
 
+# a ring that is written to before it is enabled: found at the first look, without a frame
+start_peer peerearly --socket "$TMP/early.sock" --mode reflect --misbehave used-disabled --misbehave-times 1
+start_vubridge early "$NS_A" --path "$TMP/early.sock" --iface vearly
+wait_until 5 sh -c "[ \$(grep -c 'carrier on' '$TMP/early.log') = 2 ]" || fail "used-disabled: $(cat "$TMP/early.log")"
+grep -q '^lying' "$TMP/peerearly.log" || fail "used-disabled: no lie"
+[ "$(log_lines early 'rxq0: the backend broke the rules: used index jumped')" = 1 ] &&
+  [ "$(log_lines early 'disconnecting')" = 1 ] || fail "used-disabled: $(cat "$TMP/early.log")"
+stop "${PID[early]}"
+
 # the shared memory is sealed: who would take it away cannot, and all goes on
 start_peer peerseal --socket "$TMP/seal.sock" --mode reflect --swap-mac --misbehave truncate-memory
 start_vubridge seal "$NS_A" --path "$TMP/seal.sock" --iface vseal
