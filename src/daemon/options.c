@@ -286,6 +286,7 @@ static int parse_devarg(struct parse *p, char *word)
 				      "is not a key that is served here, see --help");
 	if (!equals)
 		return options_refuse(p->error, p->size, "devargs", word, "needs a value");
+	*equals = '=';
 	if (p->seen & UINT64_C(1) << (row - rows))
 		return options_refuse(p->error, p->size, "devargs", word,
 				      "was given before; give it once");
@@ -293,7 +294,6 @@ static int parse_devarg(struct parse *p, char *word)
 	if (set_value(p->out, row, equals + 1))
 		return 0;
 	row->type->allowed(row, allowed, sizeof(allowed));
-	*equals = '=';
 	return options_refuse(p->error, p->size, "devargs", word, "must be %s", allowed);
 }
 
