@@ -440,6 +440,11 @@ static int check_veth(struct parse *p)
 	if (o->persist)
 		return options_refuse(p->error, p->size, "persist", NULL,
 				      "cannot be used with --iface-type veth");
+	snprintf(number, sizeof(number), "%u", o->speed);
+	if (o->speed)
+		return options_refuse(p->error, p->size, "speed", number,
+				      "cannot be used with --iface-type veth, whose speed the "
+				      "kernel says");
 	if (o->io == OPTIONS_IO_URING)
 		return options_refuse(p->error, p->size, "io", "uring",
 				      "cannot be used with --iface-type veth, use --io plain");

@@ -117,6 +117,8 @@ static void test_iface_types(void **state)
 		       "--veth-peer=hid0");
 	assert_refused("--veth-peer 'hid0': needs --iface-type veth", "--path=s",
 		       "--veth-peer=hid0", "--iface-type=tap");
+	assert_refused("--speed '1000': cannot be used with --iface-type veth, whose speed the "
+		       "kernel says", "--path=s", "--speed=1000", "--iface-type=veth");
 	assert_refused("--io 'uring': cannot be used with --iface-type veth, use --io plain",
 		       "--path=s", "--io=uring", "--iface-type=veth");
 }
