@@ -282,6 +282,7 @@ static int try_to_connect(struct frontend *fe)
 	fe->refused = 0;
 	fe->state = FRONTEND_UP;
 	fe->vport.connects++;
+	fe->vhost->request = fe->vhost->why = ""; /* unless the owner's requests fail */
 	r = fe->vport.events->up(fe->vport.owner);
 	if (r) {
 		failure_log(&fe->failures, fe->vhost, r);

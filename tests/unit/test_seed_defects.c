@@ -50,11 +50,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "log_capture.h"
 #include "netns.h"
 
 #include <endian.h>
 #include <errno.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "base/fdmsg.h"
@@ -267,13 +267,13 @@ static void test_stop_twice(void **state)
 		.tag = "v0",
 		.device = { .pairs = 1, .queue_size = 64 },
 	};
-	int log = memfd_create("log", 0), stderr_fd = dup(STDERR_FILENO), i;
+	struct log_capture log;
 	struct vport *vp;
-	char text[512] = "";
 	sd_event *event;
+	int i;
 
 	(void)state;
-	assert_int_equal(dup2(log, STDERR_FILENO), STDERR_FILENO);
+	log_capture_begin(&log);
 	assert_true(sd_event_new(&event) >= 0);
 	assert_int_equal(frontend_open(&vp, event, &config, &events, NULL), 0);
 	for (i = 0; i < 2; i++) {
@@ -283,15 +283,11 @@ static void test_stop_twice(void **state)
 		vp->ops->stop(vp);
 	}
 	vp->ops->close(vp);
-	vp = NULL;
 	sd_event_unref(event);
 	vhost_user_free(config.vhost);
-	dup2(stderr_fd, STDERR_FILENO);
-	close(stderr_fd);
-	assert_true(pread(log, text, sizeof(text) - 1, 0) > 0);
-	close(log);
-	assert_string_equal(text, "v0: waiting for the backend at /nonexistent/sock (No such file "
-				  "or directory)\n");
+	log_capture_end(&log);
+	assert_string_equal(log.text, "v0: waiting for the backend at /nonexistent/sock (No such file "
+				      "or directory)\n");
 }
 
 static void test_one_tap(void **state)
