@@ -286,8 +286,8 @@ static void test_stop_twice(void **state)
 	sd_event_unref(event);
 	vhost_user_free(config.vhost);
 	log_capture_end(&log);
-	assert_string_equal(log.text, "v0: waiting for the backend at /nonexistent/sock (No such file "
-				      "or directory)\n");
+	assert_string_equal(log.text, "v0: waiting for the backend at /nonexistent/sock (No such "
+				      "file or directory)\n");
 }
 
 static void test_one_tap(void **state)
