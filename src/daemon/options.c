@@ -97,6 +97,8 @@ static const struct option_row rows[] = {
 	  .devarg = true, FIELD(queue_size), .help = "descriptors in each ring" },
 	{ .name = "mrg-rxbuf", .type = &option_onoff, .metavar = "BOOL", .fallback = "1",
 	  .devarg = true, FIELD(mrg_rxbuf), .help = "let frames span several receive buffers" },
+	{ .name = "in-order", .type = &option_onoff, .metavar = "BOOL", .fallback = "1",
+	  .devarg = true, FIELD(in_order), .help = "let rings be used in order" },
 	{ .name = "server", .type = &option_switch, .metavar = "[BOOL]", .fallback = "0",
 	  .devarg = true, FIELD(server), .help = "listen at the path, the backend connects" },
 	{ .name = "socket-mode", .type = &option_mode, .metavar = "MODE",

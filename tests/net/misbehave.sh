@@ -73,7 +73,9 @@ lie() {
 lie used-jump 'rxq0.*used index jumped'
 lie used-back 'rxq0.*used index (jumped|went back)'
 lie used-id 'rxq0.*used id out of range'
-lie used-repeat 'rxq0.*used id that the peer did not hold'
+lie used-id 'rxq0.*used id out of range' --no-feature IN_ORDER
+lie used-repeat 'rxq0.*used id out of order'
+lie used-repeat 'rxq0.*used id that the peer did not hold' --no-feature IN_ORDER
 lie used-len-zero 'rxq0.*used length too short'
 lie used-len-over 'rxq0.*used length beyond the buffer'
 lie used-len-64k 'rxq0.*used length beyond the buffer'

@@ -63,6 +63,8 @@ static const struct case_ cases[] = {
 	  { NO_NUMBER, "0", "1", "32", "63", "100", "65535", "65536", "65792" } },
 	{ "mrg-rxbuf", "mrg_rxbuf", "0 or 1", NULL, { "0", "1" },
 	  { "", "2", "-1", "01", "off", "abc", "12x", "65536", "65537" } },
+	{ "in-order", "in_order", "0 or 1", NULL, { "0", "1" },
+	  { "", "2", "-1", "01", "off", "abc", "12x", "65536", "65537" } },
 	{ "server", "server", "0 or 1", NULL, { "0", "1" },
 	  { "", "2", "01", "yes", "abc", "12x", "65536", "65537" } },
 	{ "socket-mode", NULL, "permission bits in octal from 0 to 0777", "--server",
