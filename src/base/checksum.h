@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Sums of the Internet checksum (RFC 1071): 16-bit words in memory order, so the byte
+ * order of the machine does not matter and a folded sum is stored as it is. A partial sum
+ * is 32 bits wide, unfolded, and goes on with the next piece if this one was even.
+ */
+#ifndef BASE_CHECKSUM_H
+#define BASE_CHECKSUM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* @sum and the @len bytes at @p, less than 4 GiB. */
+uint32_t checksum_add(uint32_t sum, const void *p, size_t len);
+
+/* The same while copying them to @to. */
+uint32_t checksum_copy(uint32_t sum, void *to, const void *p, size_t len);
+
+/* Adds two partial sums, or to one of them a word in memory order. */
+static inline uint32_t checksum_join(uint32_t a, uint32_t b)
+{
+	uint64_t sum = (uint64_t)a + b;
+
+	return (uint32_t)sum + (uint32_t)(sum >> 32);
+}
+
+/* What a piece's sum is when an odd number of bytes stands before it. */
+static inline uint32_t checksum_shift(uint32_t sum)
+{
+	return sum << 8 | sum >> 24;
+}
+
+/* Folded to 16 bits: 0xffff for all that is good, its complement is the checksum. */
+static inline uint16_t checksum_fold(uint32_t sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)(sum + (sum >> 16));
+}
+
+#endif

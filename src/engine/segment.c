@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "engine/segment.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "base/checksum.h"
+#include "base/uapi.h"
+#include "base/util.h"
+#include "engine/headers.h"
+
+#define TAG_LEN	 4u
+#define TAGS_MAX 2u
+
+_Static_assert(sizeof(((struct segment *)0)->headers) == HEADERS_PAD + SEGMENT_HEADERS_MAX,
+	       "headers are aligned as headers.h has it");
+
+static uint8_t *headers_at(struct segment *s, unsigned int offset)
+{
+	return s->headers + HEADERS_PAD + offset;
+}
+
+/* ---- reading what the header says ---- */
+
+/* Where the IP header begins, behind VLAN tags; 0 where there is none. */
+static uint16_t find_network(const uint8_t *p, uint32_t len)
+{
+	unsigned int at = ETH_HLEN, tags = 0;
+
+	for (; at + 1 < len; at += TAG_LEN) {
+		uint16_t type = (uint16_t)(p[at - 2] << 8 | p[at - 1]);
+
+		if (type == ETH_P_IP || type == ETH_P_IPV6)
+			return (uint16_t)at;
+		if ((type != ETH_P_8021Q && type != ETH_P_8021AD) || tags++ == TAGS_MAX)
+			break;
+	}
+	return 0;
+}
+
+static int read_network(struct segment *s)
+{
+	uint32_t ip;
+
+	s->network = find_network(s->packet, s->len);
+	if (!s->network)
+		return -EINVAL;
+	s->v6 = s->packet[s->network] >> 4 == 6;
+	ip = s->v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+	if (s->network + ip > s->transport)
+		return -EINVAL;
+	if (!s->v6 && s->network + 4u * (s->packet[s->network] & 15) != s->transport)
+		return -EINVAL;
+	return 0;
+}
+
+/* The transport header's length by its own account. */
+static int read_transport(struct segment *s)
+{
+	bool udp = s->gso_type == VIRTIO_NET_HDR_GSO_UDP_L4;
+	uint32_t len = sizeof(struct udphdr);
+	uint16_t check = offsetof(struct udphdr, check);
+
+	if (!udp) {
+		if (s->transport + sizeof(struct tcphdr) > s->len)
+			return -EINVAL;
+		len = 4u * (s->packet[s->transport + 12] >> 4);
+		check = offsetof(struct tcphdr, check);
+		if (len < sizeof(struct tcphdr))
+			return -EINVAL;
+	}
+	s->payload = (uint16_t)(s->transport + len);
+	if (s->payload > SEGMENT_HEADERS_MAX || s->payload >= s->len)
+		return -EINVAL;
+	return s->check == s->transport + check ? 0 : -EINVAL;
+}
+
+/* What all pieces have in common: the headers, and the sum of the pseudo-header's fixed part. */
+static void read_common(struct segment *s)
+{
+	uint8_t protocol = s->gso_type == VIRTIO_NET_HDR_GSO_UDP_L4 ? IPPROTO_UDP : IPPROTO_TCP;
+	size_t addresses = s->v6 ? 2 * sizeof(struct in6_addr) : 2 * sizeof(struct in_addr);
+	unsigned int at = s->v6 ? s->network + (unsigned int)offsetof(struct ipv6hdr, saddr) :
+				  s->network + (unsigned int)offsetof(struct iphdr, saddr);
+
+	memcpy(headers_at(s, 0), s->packet, s->payload);
+	s->addresses = checksum_add(htobe16(protocol), headers_at(s, at), addresses);
+	memset(headers_at(s, s->check), 0, sizeof(uint16_t));
+}
+
+static int open_superframe(struct segment *s, const struct virtio_net_hdr_v1 *hdr)
+{
+	int r;
+
+	s->size = le16toh(hdr->gso_size);
+	if (!(hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) || !s->size)
+		return -EINVAL;
+	if (s->gso_type != VIRTIO_NET_HDR_GSO_TCPV4 && s->gso_type != VIRTIO_NET_HDR_GSO_TCPV6 &&
+	    s->gso_type != VIRTIO_NET_HDR_GSO_UDP_L4)
+		return -EINVAL;
+	r = read_network(s);
+	if (!r)
+		r = read_transport(s);
+	if (r)
+		return r;
+	s->pieces = (s->len - s->payload + s->size - 1) / s->size;
+	read_common(s);
+	return 0;
+}
+
+int segment_open(struct segment *s, const uint8_t *packet, uint32_t len,
+		 const struct virtio_net_hdr_v1 *hdr, bool complete)
+{
+	s->packet = packet;
+	s->len = len;
+	s->complete = complete && hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	s->gso_type = hdr->gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN;
+	s->pieces = 1;
+	s->next = 0;
+	s->transport = le16toh(hdr->csum_start);
+	s->check = (uint16_t)(s->transport + le16toh(hdr->csum_offset));
+	if (s->gso_type != VIRTIO_NET_HDR_GSO_NONE)
+		return open_superframe(s, hdr);
+	if (s->complete && (s->check < s->transport || s->check + 2u > len))
+		return -EINVAL;
+	return 0;
+}
+
+uint32_t segment_room(const struct segment *s)
+{
+	return s->gso_type == VIRTIO_NET_HDR_GSO_NONE ? s->len :
+							MIN(s->len, (uint32_t)s->payload + s->size);
+}
+
+/* ---- writing pieces ---- */
+
+/* Stores a checksum, where 0 would say that there is none. */
+static void store_check(uint8_t *at, uint32_t sum)
+{
+	uint16_t check = (uint16_t)~checksum_fold(sum);
+
+	if (!check)
+		check = 0xffff;
+	memcpy(at, &check, sizeof(check));
+}
+
+/* A frame that is not cut, with its checksum computed if that is asked for. */
+static uint32_t write_whole(const struct segment *s, uint8_t *to, struct virtio_net_hdr_v1 *hdr)
+{
+	if (!s->complete) {
+		memcpy(to, s->packet, s->len);
+		return s->len;
+	}
+	memcpy(to, s->packet, s->transport);
+	store_check(to + s->check, checksum_copy(0, to + s->transport, s->packet + s->transport,
+						 s->len - s->transport));
+	hdr->flags = 0;
+	hdr->csum_start = hdr->csum_offset = 0;
+	return s->len;
+}
+
+static void patch_network(struct segment *s, uint32_t payload)
+{
+	uint32_t len = s->payload - s->network + payload;
+
+	if (s->v6) {
+		struct ipv6hdr *ip = (void *)headers_at(s, s->network);
+
+		ip->payload_len = htobe16((uint16_t)(len - sizeof(*ip)));
+	} else {
+		struct iphdr *ip = (void *)headers_at(s, s->network);
+
+		ip->tot_len = htobe16((uint16_t)len);
+		if (s->next)
+			ip->id = htobe16((uint16_t)(be16toh(ip->id) + 1));
+		ip->check = 0;
+		ip->check = (uint16_t)~checksum_fold(checksum_add(0, ip, 4u * ip->ihl));
+	}
+}
+
+/* CWR is of the first piece alone, FIN and PSH of the last (as the kernel's tcp_gso_segment). */
+static void patch_tcp(struct segment *s)
+{
+	struct tcphdr *tcp = (void *)headers_at(s, s->transport);
+	const struct tcphdr *whole = (const void *)(s->packet + s->transport);
+	bool last = s->next + 1 == s->pieces;
+	uint8_t flags = ((const uint8_t *)whole)[13];
+
+	if (s->next) {
+		tcp->seq = htobe32(be32toh(tcp->seq) + s->size);
+		flags &= (uint8_t)~0x80; /* CWR */
+	}
+	if (!last)
+		flags &= (uint8_t)~0x09; /* FIN, PSH */
+	((uint8_t *)tcp)[13] = flags;
+}
+
+/* The transport checksum, or its part that the peer goes on from (5.1.6.2). */
+static void write_check(const struct segment *s, uint8_t *to, uint32_t payload, uint32_t sum,
+			struct virtio_net_hdr_v1 *hdr)
+{
+	uint32_t len = s->payload - s->transport + payload;
+	uint32_t pseudo = checksum_join(s->addresses, htobe16((uint16_t)len));
+	uint16_t part;
+
+	hdr->gso_type = VIRTIO_NET_HDR_GSO_NONE;
+	hdr->gso_size = 0;
+	hdr->hdr_len = 0;
+	if (!s->complete) {
+		part = checksum_fold(pseudo);
+		memcpy(to + s->check, &part, sizeof(part));
+		return;
+	}
+	sum = checksum_join(sum, pseudo);
+	store_check(to + s->check,
+		    checksum_add(sum, to + s->transport, (size_t)(s->payload - s->transport)));
+	hdr->flags = 0;
+	hdr->csum_start = hdr->csum_offset = 0;
+}
+
+uint32_t segment_write(struct segment *s, uint8_t *to, struct virtio_net_hdr_v1 *hdr)
+{
+	uint32_t at = s->payload + s->next * s->size, payload, sum = 0;
+
+	if (s->gso_type == VIRTIO_NET_HDR_GSO_NONE)
+		return write_whole(s, to, hdr);
+	payload = MIN((uint32_t)s->size, s->len - at);
+	patch_network(s, payload);
+	if (s->gso_type == VIRTIO_NET_HDR_GSO_UDP_L4) {
+		struct udphdr *udp = (void *)headers_at(s, s->transport);
+
+		udp->len = htobe16((uint16_t)(sizeof(*udp) + payload));
+	} else {
+		patch_tcp(s);
+	}
+	memcpy(to, headers_at(s, 0), s->payload);
+	if (s->complete)
+		sum = checksum_copy(0, to + s->payload, s->packet + at, payload);
+	else
+		memcpy(to + s->payload, s->packet + at, payload);
+	write_check(s, to, payload, sum, hdr);
+	s->next++;
+	return s->payload + payload;
+}
