@@ -311,6 +311,8 @@ static uint64_t usable_features(const struct bridge *b)
 		features &= ~FEATURE_NET(CTRL_VQ);
 	if (!b->options->mrg_rxbuf)
 		features &= ~FEATURE_NET(MRG_RXBUF);
+	if (!b->options->in_order)
+		features &= ~FEATURE(F_IN_ORDER);
 	return features;
 }
 

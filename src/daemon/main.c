@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -17,6 +18,23 @@
 #include "daemon/path.h"
 
 #define PROGRAM "vubridge"
+
+/*
+ * Where one of the three is closed, the next descriptor opened would take its place, and
+ * the interface or the backend would get what is meant for the log.
+ */
+static int occupy_standard_fds(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
 
 static int on_end(sd_event_source *source, const struct signalfd_siginfo *si,
 		  void *userdata __attribute__((unused)))
@@ -133,6 +151,8 @@ int main(int argc, char **argv)
 	enum path_kind kind;
 	int cancel_fd, r;
 
+	if (occupy_standard_fds())
+		return OPTIONS_EXIT_SYSTEM;
 	r = options_parse(argc, argv, stdout, &options, error, sizeof(error));
 	if (r < 0) {
 		log_error(PROGRAM, "%s", error);

@@ -79,7 +79,8 @@ const struct metric metrics[] = {
 	{ "calls", "", "notifications received from the backend",
 	  LANE(calls), .direction = METRIC_BOTH },
 
-	{ "superframes", "", "superframes that frames were merged into, or that were cut into frames",
+	{ "superframes", "",
+	  "superframes that frames were merged into, or that were cut into frames",
 	  LANE(superframes), .direction = METRIC_BOTH },
 	{ "segments", "", "frames that were merged, or that superframes were cut into",
 	  LANE(segments), .direction = METRIC_BOTH },

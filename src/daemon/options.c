@@ -111,6 +111,8 @@ static const struct option_row rows[] = {
 	  .devarg = true, FIELD(queue_size), .help = "descriptors in each ring" },
 	{ .name = "mrg-rxbuf", .type = &option_onoff, .metavar = "BOOL", .fallback = "1",
 	  .devarg = true, FIELD(mrg_rxbuf), .help = "let frames span several receive buffers" },
+	{ .name = "in-order", .type = &option_onoff, .metavar = "BOOL", .fallback = "1",
+	  .devarg = true, FIELD(in_order), .help = "let rings be used in order" },
 	{ .name = "server", .type = &option_switch, .metavar = "[BOOL]", .fallback = "0",
 	  .devarg = true, FIELD(server), .help = "listen at the path, the backend connects" },
 	{ .name = "socket-mode", .type = &option_mode, .metavar = "MODE",
@@ -306,6 +308,7 @@ static int parse_devarg(struct parse *p, char *word)
 				      "is not a key that is served here, see --help");
 	if (!equals)
 		return options_refuse(p->error, p->size, "devargs", word, "needs a value");
+	*equals = '=';
 	if (p->seen & UINT64_C(1) << (row - rows))
 		return options_refuse(p->error, p->size, "devargs", word,
 				      "was given before; give it once");
@@ -313,7 +316,6 @@ static int parse_devarg(struct parse *p, char *word)
 	if (set_value(p->out, row, equals + 1))
 		return 0;
 	row->type->allowed(row, allowed, sizeof(allowed));
-	*equals = '=';
 	return options_refuse(p->error, p->size, "devargs", word, "must be %s", allowed);
 }
 
@@ -460,6 +462,11 @@ static int check_veth(struct parse *p)
 	if (o->persist)
 		return options_refuse(p->error, p->size, "persist", NULL,
 				      "cannot be used with --iface-type veth");
+	snprintf(number, sizeof(number), "%u", o->speed);
+	if (o->speed)
+		return options_refuse(p->error, p->size, "speed", number,
+				      "cannot be used with --iface-type veth, whose speed the "
+				      "kernel says");
 	if (o->io == OPTIONS_IO_URING)
 		return options_refuse(p->error, p->size, "io", "uring",
 				      "cannot be used with --iface-type veth, use --io plain");

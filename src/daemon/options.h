@@ -69,6 +69,7 @@ struct options {
 	const char *netns; /* NULL: ours */
 	unsigned int queue_size;
 	bool mrg_rxbuf;
+	bool in_order;
 	bool server;
 	struct options_mode socket_mode;
 	struct options_group socket_group;

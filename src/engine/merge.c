@@ -110,7 +110,8 @@ static uint32_t load32(const uint8_t *p)
 /* The addresses, wherever the version has them, and the ports behind them. */
 static const uint8_t *addresses(const struct headers *h, const uint8_t *p)
 {
-	return p + h->transport - (h->v6 ? 2 * sizeof(struct in6_addr) : 2 * sizeof(struct in_addr));
+	return p + h->transport -
+	       (h->v6 ? 2 * sizeof(struct in6_addr) : 2 * sizeof(struct in_addr));
 }
 
 static unsigned int bucket_of(const struct headers *h, const uint8_t *p)

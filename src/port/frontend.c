@@ -278,16 +278,19 @@ static int try_to_connect(struct frontend *fe)
 		return 0;
 	}
 	log_connected(fe);
-	fe->inotify = sd_event_source_disable_unref(fe->inotify);
 	fe->up_since_ns = now_ns();
 	fe->refused = 0;
 	fe->state = FRONTEND_UP;
 	fe->vport.connects++;
+	fe->vhost->request = fe->vhost->why = ""; /* unless the owner's requests fail */
 	r = fe->vport.events->up(fe->vport.owner);
 	if (r) {
 		failure_log(&fe->failures, fe->vhost, r);
 		disconnect(fe);
+		return 0;
 	}
+	/* last: the kernel takes up to 15 ms to close it, which no carrier shall wait for */
+	fe->inotify = sd_event_source_disable_unref(fe->inotify);
 	return 0;
 }
 

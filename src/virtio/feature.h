@@ -18,7 +18,7 @@
 /* What the rings of this program can do whatever the kernel port is. */
 #define FEATURE_RING_MASK                                                                          \
 	(FEATURE(F_VERSION_1) | FEATURE(F_ANY_LAYOUT) | FEATURE(RING_F_EVENT_IDX) |                \
-	 FEATURE_NET(MRG_RXBUF))
+	 FEATURE(F_IN_ORDER) | FEATURE_NET(MRG_RXBUF))
 
 /* Checksum and segmentation bits: negotiated only as far as the kernel port goes. */
 #define FEATURE_OFFLOAD_MASK                                                                       \

@@ -9,6 +9,9 @@
  * Frames for the driver (VQ_SPACE) take as many chains as they need when the
  * buffers are mergeable, and one otherwise. What each chain can hold is remembered
  * by its head, to share the length out when the frame is given.
+ *
+ * With VIRTIO_F_IN_ORDER (2.7.9) chains are used in the order in which they were made
+ * available: what is given before its turn waits.
  */
 #include "virtio/vq_device.h"
 
@@ -28,6 +31,8 @@ struct chain {
 	bool taken;        /* a driver must not offer a head twice */
 	uint32_t capacity; /* bytes, header included */
 	uint8_t *hdr;      /* where the virtio-net header lies, if it is the span's first */
+	bool given;        /* IN_ORDER: waits for those before it */
+	uint32_t len;      /* to be told when it is used */
 };
 
 struct vq_device {
@@ -36,15 +41,19 @@ struct vq_device {
 	const struct vq_device_memory *memory;
 	struct vnet_hdr_rules rules;
 	bool mergeable;
+	bool in_order;
+	bool batches; /* one used entry stands for all that are used at a time */
 
 	uint16_t avail_idx;  /* next available entry to read */
 	uint16_t avail_seen; /* the driver's index when last looked at, checked */
 	uint16_t used_idx;   /* next used entry to write */
 	uint16_t used_flushed;
+	uint16_t done_idx; /* IN_ORDER: available entry of the next chain to be used */
 	uint16_t taken;
 	bool withheld; /* SPACE: what is available is not enough for a frame */
 
 	struct chain *chains; /* [num], by head */
+	uint16_t *order;      /* [num], IN_ORDER: heads by their available entry */
 };
 
 static struct vq_device *to_device(struct vq *vq)
@@ -172,6 +181,7 @@ static int take_chain(struct vq_device *d, struct frame *f, uint16_t *last)
 			return d->vq.broken;
 	}
 	chain->taken = true;
+	d->order[d->avail_idx & d->ring.mask] = head;
 	d->avail_idx++;
 	d->taken++;
 	if (f->span.count++)
@@ -274,15 +284,53 @@ static int take_space(struct vq *vq, uint32_t min_bytes, struct frame *f)
 	return r;
 }
 
-static void push_used(struct vq_device *d, uint16_t head, uint32_t len)
+static void write_used(struct vq_device *d, uint16_t head, uint32_t len)
 {
 	struct vring_used_elem *e = &d->ring.vr.used->ring[d->used_idx & d->ring.mask];
 
 	store_once32(&e->id, ring32(&d->ring, head));
 	store_once32(&e->len, ring32(&d->ring, len));
-	d->used_idx++;
-	d->chains[head].taken = false;
+}
+
+/* Uses what was given, as far as no chain before it is missing. */
+static void use_in_order(struct vq_device *d)
+{
+	uint16_t batch = 0;
+
+	while (d->done_idx != d->avail_idx) {
+		uint16_t head = d->order[d->done_idx & d->ring.mask];
+		struct chain *chain = &d->chains[head];
+
+		if (!chain->given)
+			break;
+		chain->given = chain->taken = false;
+		/* of a batch the first place has the last one's entry, the others none */
+		write_used(d, head, chain->len);
+		d->done_idx++;
+		batch++;
+		if (!d->batches) {
+			d->used_idx++;
+			batch = 0;
+		}
+	}
+	d->used_idx = (uint16_t)(d->used_idx + batch);
+}
+
+static void push_used(struct vq_device *d, uint16_t head, uint32_t len)
+{
+	struct chain *chain = &d->chains[head];
+
 	d->taken--;
+	if (d->in_order) {
+		chain->len = len;
+		chain->given = true;
+		if (!d->batches) /* else all that a flush finds are one */
+			use_in_order(d);
+		return;
+	}
+	write_used(d, head, len);
+	d->used_idx++;
+	chain->taken = false;
 }
 
 static void give_content(struct vq *vq, struct span span, uint32_t len __attribute__((unused)),
@@ -338,6 +386,8 @@ static void flush(struct vq *vq)
 	uint16_t old = d->used_flushed;
 	bool wanted;
 
+	if (d->batches)
+		use_in_order(d);
 	if (d->used_idx == old)
 		return;
 	store_release16(&r->vr.used->idx, ring16(r, d->used_idx)); /* B */
@@ -425,7 +475,8 @@ int vq_device_open(struct vq **out, const struct vq_device_memory *memory,
 		return -ENOMEM;
 	d->memory = memory;
 	d->chains = calloc(c->num, sizeof(*d->chains));
-	r = d->chains ? map_ring(d, c) : -ENOMEM;
+	d->order = calloc(c->num, sizeof(*d->order));
+	r = d->chains && d->order ? map_ring(d, c) : -ENOMEM;
 	if (r) {
 		vq_device_close(&d->vq);
 		return r;
@@ -441,7 +492,10 @@ int vq_device_open(struct vq **out, const struct vq_device_memory *memory,
 	d->ring.hdr_len = feature_hdr_len(c->features);
 	d->rules = vnet_hdr_rules_from_driver(c->features);
 	d->mergeable = feature_has(c->features, VIRTIO_NET_F_MRG_RXBUF);
-	d->avail_idx = d->avail_seen = c->base;
+	d->in_order = feature_has(c->features, VIRTIO_F_IN_ORDER);
+	d->batches = d->in_order && c->batches && c->direction == VQ_CONTENT;
+	d->vq.capacity = c->num;
+	d->avail_idx = d->avail_seen = d->done_idx = c->base;
 	d->used_idx = d->used_flushed = ring16(&d->ring, load_acquire16(&d->ring.vr.used->idx));
 	*out = &d->vq;
 	return 0;
@@ -455,6 +509,7 @@ void vq_device_close(struct vq *vq)
 		return;
 	d = to_device(vq);
 	free(d->chains);
+	free(d->order);
 	free(d);
 }
 

@@ -36,6 +36,7 @@ struct vq_device_config {
 	uint16_t num;   /* descriptors, a power of two from 2 to 32768 */
 	uint16_t base;  /* next available index to process */
 	uint64_t features; /* negotiated */
+	bool batches; /* with IN_ORDER: one used entry for all of VQ_CONTENT that a flush uses */
 	uint64_t desc, avail, used; /* in terms of userspace_addr */
 	int kick_fd, call_fd; /* borrowed: the driver writes the first, we the second */
 };

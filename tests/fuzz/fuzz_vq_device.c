@@ -191,7 +191,9 @@ static void open_queue(struct fuzz *z, int fd)
 		.features = (b & 1 ? FEATURE(F_VERSION_1) : 0) |
 			    (b & 2 ? FEATURE_NET(MRG_RXBUF) : 0) |
 			    (b & 4 ? FEATURE(RING_F_EVENT_IDX) : 0) |
+			    ((b & 33) == 33 ? FEATURE(F_IN_ORDER) : 0) |
 			    (b & 8 ? FEATURE_NET(CSUM) | FEATURE_NET(HOST_TSO4) : 0),
+		.batches = b & 16,
 		.kick_fd = fd,
 		.call_fd = fd,
 	};

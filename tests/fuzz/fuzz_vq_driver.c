@@ -151,6 +151,7 @@ static uint64_t pick_features(uint8_t b)
 {
 	return (b & 1 ? FEATURE(F_VERSION_1) : 0) | (b & 2 ? FEATURE_NET(MRG_RXBUF) : 0) |
 	       (b & 4 ? FEATURE(RING_F_EVENT_IDX) : 0) | (b & 8 ? FEATURE(F_ANY_LAYOUT) : 0) |
+	       ((b & 33) == 33 ? FEATURE(F_IN_ORDER) : 0) |
 	       (b & 16 ? FEATURE_NET(GUEST_CSUM) | FEATURE_NET(GUEST_TSO4) : 0);
 }
 

@@ -7,6 +7,7 @@
 # each change once. Index, addresses and routes stay.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/pair.sh"
+. "$(dirname "$0")/record.sh"
 need_root
 need python3 python3
 
@@ -22,47 +23,31 @@ identity() {
 }
 before=$(identity)
 
-in_ns "$NS_A" stdbuf -oL ip -o monitor link dev vnet0 >"$TMP/monitor.log" 2>&1 &
-LIB_PIDS+=("$!")
-sleep 0.2
-
-# Kills the peer and measures when the interface in ns a has lost its carrier.
-cat >"$TMP/kill.py" <<'PY'
-import os, signal, sys, time
-pid, limit = int(sys.argv[1]), 2.0
-carrier = lambda: open("/sys/class/net/vnet0/carrier").read().strip()
-assert carrier() == "1"
-fd = os.pidfd_open(pid)
-signal.pidfd_send_signal(fd, signal.SIGKILL)
-start = time.monotonic()
-while carrier() != "0":
-    if time.monotonic() - start > limit:
-        sys.exit("carrier still on after 2 s")
-print("%.2f" % ((time.monotonic() - start) * 1000))
-PY
+record a "$NS_A" vnet0
 
 rounds=5
 for ((i = 0; i < rounds; i++)); do
   cross_start
   pair_wait up
   wait_until 5 ping_ok "$NS_A" 10.0.0.2 || fail "ping in round $i"
-  ms=$(in_ns "$NS_A" python3 "$TMP/kill.py" "${PID[peer]}") || fail "the carrier stays on"
-  log "carrier off $ms ms after kill -9"
-  echo "$ms" >>"$TMP/times"
+  mark
+  stop "${PID[peer]}" KILL
+  wait_until 2 first a "$MARK" ' carrier off' || fail "the carrier stays on"
+  off=$(ms "$MARK" "$(first a "$MARK" ' carrier off')")
+  log "carrier off $off ms after kill -9"
+  echo "$off" >>"$TMP/times"
   pair_wait down
 done
-# of five, the median: a machine of two cores may run something else just then
+# of five, the median: what else the machine does is not ours
 median=$(sort -n "$TMP/times" | sed -n 3p)
 awk -v t="$median" 'BEGIN { exit !(t <= 10) }' || fail "carrier off after $median ms, 10 are allowed"
 
 sleep 1.2 # whatever the kernel might announce late
-events=$(wc -l <"$TMP/monitor.log")
-flips=$(awk '{ up = /LOWER_UP/ ? 1 : 0; if (up != last) n++; last = up } END { print n + 0 }' \
-  "$TMP/monitor.log")
-log "$events events, $flips changes of LOWER_UP"
+log "$(events a) events, $(lower_up_changes a) changes of LOWER_UP"
 # one event more is fine: the offloads of the first connection
-[ "$events" -le $((2 * rounds + 1)) ] || fail "$events events for $((2 * rounds)) changes"
-[ "$flips" = $((2 * rounds)) ] || fail "$flips changes of LOWER_UP were told, $((2 * rounds)) there were"
+[ "$(events a)" -le $((2 * rounds + 1)) ] || fail "$(events a) events for $((2 * rounds)) changes"
+[ "$(lower_up_changes a)" = $((2 * rounds)) ] ||
+  fail "$(lower_up_changes a) changes of LOWER_UP were told, $((2 * rounds)) there were"
 [ "$(identity)" = "$before" ] || fail "the interface changed: $before -> $(identity)"
 
 # Anyone may set the carrier; it is put back. A veth has one while its hidden end is up.

@@ -10,22 +10,6 @@
 need_root
 need python3 python3
 
-# A backend that takes commands; $1 is its name.
-peer_start() {
-  local name=$1
-  shift
-  if [ ! -p "$TMP/$name.in" ]; then mkfifo "$TMP/$name.in"; fi
-  : >"$TMP/$name.log"
-  "$VU_PEER" --socket "$SOCK_A" --mode reflect --commands "$@" <"$TMP/$name.in" \
-    >>"$TMP/$name.log" 2>&1 &
-  PID[$name]=$!
-  LIB_PIDS+=("$!")
-  exec {COMMANDS}>"$TMP/$name.in"
-  wait_until 5 grep -q '^listening' "$TMP/$name.log" || fail "the test peer does not listen"
-}
-
-tell() { echo "$*" >&"$COMMANDS"; }
-peer_stop() { stop "${PID[$1]}" && exec {COMMANDS}>&-; }
 has_mtu() { [ "$(in_ns "$NS_A" cat /sys/class/net/vnet0/mtu)" = "$1" ]; }
 has_mac() { [ "$(in_ns "$NS_A" cat /sys/class/net/vnet0/address)" = "$1" ]; }
 logged() { wait_until 5 grep -qE "$2" "$TMP/$1.log" || fail "$1 has no line like '$2'"; }
@@ -98,6 +82,27 @@ has_mtu 1200 || fail "an MTU that the user had set was changed"
 peer_stop peer
 wait_carrier "$NS_A" vnet0 down
 stop "${PID[va]}"
+
+# ---- frames that the backend queued while its link was down are not delivered late ----
+peer_start peer5 --mode generate --rate 2000
+start_vubridge ve "$NS_A" --path "$SOCK_A" --iface vnet0
+wait_iface "$NS_A" vnet0
+ip -n "$NS_A" link set vnet0 up
+wait_carrier "$NS_A" vnet0 up
+tell link down
+wait_carrier "$NS_A" vnet0 down 2
+sleep 0.5 # the ring's 256 buffers are full after an eighth of a second
+tell link up
+wait_carrier "$NS_A" vnet0 up 2
+kill -USR1 "${PID[ve]}"
+logged ve 'rxq0: .* stale [1-9]'
+stale=$(grep -oE 'rxq0: .* stale [0-9]+' "$TMP/ve.log" | grep -oE '[0-9]+$')
+[ "$stale" -gt 128 ] && [ "$stale" -le 256 ] || fail "$stale frames counted as stale, of a ring of 256"
+before=$(in_ns "$NS_A" cat /sys/class/net/vnet0/statistics/rx_packets)
+sleep 0.2
+[ "$(in_ns "$NS_A" cat /sys/class/net/vnet0/statistics/rx_packets)" -gt "$before" ] || fail "it forwards no more"
+peer_stop peer5
+stop "${PID[ve]}"
 
 # ---- without the capability to set them, address and MTU stay, and the log says so ----
 peer_start peer1 --mtu 1400 --mac 02:00:00:00:00:07

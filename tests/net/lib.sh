@@ -110,6 +110,9 @@ address() {
 
 # ---- processes ----
 
+# The command to start vubridge and its peer by: set by record.sh
+URGENT=()
+
 # start NAME COMMAND…: in the background; output to NAME.log, number in ${PID[NAME]}
 start() {
   local name=$1
@@ -123,7 +126,7 @@ start() {
 start_vubridge() {
   local name=$1 ns=$2
   shift 2
-  start "$name" ip netns exec "$ns" "$VUBRIDGE" ${IFACE_TYPE:+--iface-type "$IFACE_TYPE"} "$@"
+  start "$name" "${URGENT[@]}" ip netns exec "$ns" "$VUBRIDGE" ${IFACE_TYPE:+--iface-type "$IFACE_TYPE"} "$@"
 }
 
 # start_peer NAME ARGUMENT…: the test peer; returns when it listens
@@ -132,7 +135,7 @@ start_peer() {
   shift
   [ -x "$VU_PEER" ] || skip "tests/peer/vu_peer is not built"
   : >"$TMP/$name.log"
-  start "$name" "$VU_PEER" "$@"
+  start "$name" "${URGENT[@]}" "$VU_PEER" "$@"
   wait_until 5 grep -q '^listening' "$TMP/$name.log" || fail "the test peer does not listen"
 }
 

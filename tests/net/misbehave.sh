@@ -73,7 +73,9 @@ lie() {
 lie used-jump 'rxq0.*used index jumped'
 lie used-back 'rxq0.*used index (jumped|went back)'
 lie used-id 'rxq0.*used id out of range'
-lie used-repeat 'rxq0.*used id that the peer did not hold'
+lie used-id 'rxq0.*used id out of range' --no-feature IN_ORDER
+lie used-repeat 'rxq0.*used id out of order'
+lie used-repeat 'rxq0.*used id that the peer did not hold' --no-feature IN_ORDER
 lie used-len-zero 'rxq0.*used length too short'
 lie used-len-over 'rxq0.*used length beyond the buffer'
 lie used-len-64k 'rxq0.*used length beyond the buffer'
@@ -88,6 +90,15 @@ lie scribble '(rxq0|txq0).*used '
 lie unasked-reply 'unasked|not asked'
 lie news 'back-end channel: a message that was not agreed on'
 lie news-half 'back-end channel: half a message'
+
+# a ring that is written to before it is enabled: found at the first look, without a frame
+start_peer peerearly --socket "$TMP/early.sock" --mode reflect --misbehave used-disabled --misbehave-times 1
+start_vubridge early "$NS_A" --path "$TMP/early.sock" --iface vearly
+wait_until 5 sh -c "[ \$(grep -c 'carrier on' '$TMP/early.log') = 2 ]" || fail "used-disabled: $(cat "$TMP/early.log")"
+grep -q '^lying' "$TMP/peerearly.log" || fail "used-disabled: no lie"
+[ "$(log_lines early 'rxq0: the backend broke the rules: used index jumped')" = 1 ] &&
+  [ "$(log_lines early 'disconnecting')" = 1 ] || fail "used-disabled: $(cat "$TMP/early.log")"
+stop "${PID[early]}"
 
 # the shared memory is sealed: who would take it away cannot, and all goes on
 start_peer peerseal --socket "$TMP/seal.sock" --mode reflect --swap-mac --misbehave truncate-memory

@@ -47,3 +47,25 @@ pair_neighbours() {
   ip -n "$NS_A" neigh replace 10.0.0.2 lladdr "$mac_b" nud permanent dev vnet0
   ip -n "$NS_B" neigh replace 10.0.0.1 lladdr "$mac_a" nud permanent dev vnet0
 }
+
+# peer_start NAME ARGUMENT…: instead, one at $SOCK_A alone, which sends back what comes and
+# takes commands (tell); peer_stop NAME [SIGNAL]
+peer_start() {
+  local name=$1
+  shift
+  if [ ! -p "$TMP/$name.in" ]; then mkfifo "$TMP/$name.in"; fi
+  : >"$TMP/$name.log"
+  "${URGENT[@]}" "$VU_PEER" --socket "$SOCK_A" --mode reflect --commands "$@" <"$TMP/$name.in" \
+    >>"$TMP/$name.log" 2>&1 &
+  PID[$name]=$!
+  LIB_PIDS+=("$!")
+  exec {COMMANDS}>"$TMP/$name.in"
+  wait_until 5 grep -q '^listening' "$TMP/$name.log" || fail "the test peer does not listen"
+}
+
+tell() { echo "$*" >&"$COMMANDS"; }
+
+peer_stop() {
+  stop "${PID[$1]}" "${2:-TERM}"
+  exec {COMMANDS}>&-
+}

@@ -14,6 +14,8 @@ need_ovs
 need iperf3 iperf3
 need jq jq
 need python3 python3
+pairs=(1 2 4) queues=(--queues 2)
+if [ "${IFACE_TYPE:-tap}" = veth ]; then pairs=(1) queues=(); fi
 
 pair_end() {
   local ns p
@@ -37,7 +39,7 @@ exercise() {
 
 # ---- testpmd: who listens, and how many pairs ----
 for role in client server; do
-  for n in 1 2 4; do
+  for n in "${pairs[@]}"; do
     SOCK_A=$TMP/$role$n.a SOCK_B=$TMP/$role$n.b
     options=(--queues "$n")
     [ "$role" = client ] || options+=(--server)
@@ -66,7 +68,7 @@ ovs_client_port br0 vhu-b "$SOCK_B"
 ns_add a
 ns_add b
 start_vubridge va "$NS_A" --path "$SOCK_A" --iface vnet0
-start_vubridge vb "$NS_B" --path "$SOCK_B" --iface vnet0 --server --queues 2
+start_vubridge vb "$NS_B" --path "$SOCK_B" --iface vnet0 --server "${queues[@]}"
 wait_iface "$NS_A" vnet0
 wait_iface "$NS_B" vnet0
 address "$NS_A" vnet0 10.0.0.1/24 fd00::1/64

@@ -59,6 +59,21 @@ ended_with hung INT 0
 [ $((${EPOCHREALTIME/[.,]/} - before)) -lt 1000000 ] || fail "a hanging backend delayed the end"
 no_iface vnet1
 
+# started without standard descriptors: what is opened later does not take their place, or the
+# log would go there
+ip netns exec "$NS_A" "$VUBRIDGE" --path "$SOCK_A" --iface vnet1 <&- >&- 2>&- &
+PID[closed]=$!
+LIB_PIDS+=("$!")
+wait_iface "$NS_A" vnet1
+ip -n "$NS_A" link set vnet1 up
+wait_carrier "$NS_A" vnet1 up
+for i in 0 1 2; do
+  [ "$(readlink "/proc/${PID[closed]}/fd/$i")" = /dev/null ] ||
+    fail "descriptor $i is $(readlink "/proc/${PID[closed]}/fd/$i")"
+done
+ended_with closed TERM 0
+no_iface vnet1
+
 # an interface made by someone else stays, with its address
 ip -n "$NS_A" tuntap add dev vnet2 mode tap vnet_hdr
 ip -n "$NS_A" addr add 192.0.2.1/24 dev vnet2

@@ -52,6 +52,7 @@ static int start_ring(struct device *d, unsigned int i)
 		.num = (uint16_t)ring->num,
 		.base = ring->base,
 		.features = d->features,
+		.batches = true, /* so that each test shows that a driver understands them */
 		.desc = ring->addr.desc_user_addr,
 		.avail = ring->addr.avail_user_addr,
 		.used = ring->addr.used_user_addr,

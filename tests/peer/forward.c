@@ -183,34 +183,41 @@ static uint16_t ip_sum(const void *data, size_t len)
 	return htobe16((uint16_t)~sum);
 }
 
+struct __attribute__((packed)) head {
+	struct ethhdr eth;
+	struct iphdr ip;
+	struct udphdr udp;
+	uint64_t number;
+};
+
 /* An Ethernet frame of UDP over IPv4 without UDP checksum; its number is its payload. */
 static void write_frame(const struct frame *f, uint32_t len, uint64_t number, unsigned int flow)
 {
-	uint8_t head[sizeof(struct ethhdr) + sizeof(struct iphdr) + sizeof(struct udphdr) + 8] = {
-		0
+	struct head h = {
+		.eth = { .h_source = { 2, 0, 0, 0, 0, 1 }, .h_proto = htobe16(ETH_P_IP) },
+		.ip = {
+			.ihl = 5,
+			.version = 4,
+			.tot_len = htobe16((uint16_t)(len - sizeof(h.eth))),
+			.ttl = 64,
+			.protocol = IPPROTO_UDP,
+			.saddr = htobe32(0xc0000201), /* 192.0.2.1 */
+			.daddr = htobe32(0xc0000202),
+		},
+		.udp = {
+			.source = htobe16((uint16_t)(1024 + flow)),
+			.dest = htobe16(9),
+			.len = htobe16((uint16_t)(len - sizeof(h.eth) - sizeof(h.ip))),
+		},
+		.number = number,
 	};
-	struct ethhdr *eth = (struct ethhdr *)head;
-	struct iphdr *ip = (struct iphdr *)(eth + 1);
-	struct udphdr *udp = (struct udphdr *)(ip + 1);
+	const uint8_t *bytes = (const uint8_t *)&h;
 	uint32_t i;
 
-	memset(eth->h_dest, 0xff, sizeof(eth->h_dest));
-	memcpy(eth->h_source, "\x02\0\0\0\0\x01", sizeof(eth->h_source));
-	eth->h_proto = htobe16(ETH_P_IP);
-	ip->version = 4;
-	ip->ihl = 5;
-	ip->ttl = 64;
-	ip->protocol = IPPROTO_UDP;
-	ip->tot_len = htobe16((uint16_t)(len - sizeof(*eth)));
-	ip->saddr = htobe32(0xc0000201); /* 192.0.2.1 */
-	ip->daddr = htobe32(0xc0000202);
-	ip->check = ip_sum(ip, sizeof(*ip));
-	udp->source = htobe16((uint16_t)(1024 + flow));
-	udp->dest = htobe16(9);
-	udp->len = htobe16((uint16_t)(len - sizeof(*eth) - sizeof(*ip)));
-	memcpy(udp + 1, &number, sizeof(number));
+	memset(h.eth.h_dest, 0xff, sizeof(h.eth.h_dest));
+	h.ip.check = ip_sum(&h.ip, sizeof(h.ip));
 	for (i = 0; i < len; i++)
-		*byte_at(f, i) = i < sizeof(head) ? head[i] : (uint8_t)(number + i);
+		*byte_at(f, i) = i < sizeof(h) ? bytes[i] : (uint8_t)(number + i);
 }
 
 static uint64_t may_generate(const struct device *d, const struct peer_config *c)

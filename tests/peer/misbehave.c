@@ -32,6 +32,7 @@ enum lie_kind {
 	LIE_GARBAGE,
 	LIE_TRUNCATE_MEMORY,
 	LIE_COUNT_RINGS,
+	LIE_USED_DISABLED,
 	/* the argument is a number */
 	LIE_QUEUE_NUM,
 	LIE_SLOW,
@@ -280,6 +281,7 @@ static const struct lie lies[] = {
 	{ "count-rings", LIE_COUNT_RINGS, NULL },
 	{ "queue-num", LIE_QUEUE_NUM, NULL },
 	{ "slow", LIE_SLOW, NULL },
+	{ "used-disabled", LIE_USED_DISABLED, NULL },
 	{ "used-jump", LIE_FIRST_IN_RINGS, lie_used_jump },
 	{ "used-back", LIE_FIRST_IN_RINGS, lie_used_back },
 	{ "used-id", LIE_FIRST_IN_RINGS, lie_used_id },
@@ -353,6 +355,36 @@ static const struct lie *current(const struct device *d)
 	return m->lie && d->connections <= m->times ? m->lie : NULL;
 }
 
+/* The receive ring, of which the peer has taken @avail entries. */
+static void open_raw(struct raw *raw, const struct device *d, uint16_t avail)
+{
+	const struct peer_ring *ring = &d->rings[0];
+
+	*raw = (struct raw){
+		.device = d,
+		.avail = avail,
+		.hdr_len = feature_hdr_len(d->features),
+	};
+	raw->vr.num = ring->num;
+	raw->vr.desc = mapped(d, ring->addr.desc_user_addr, false);
+	raw->vr.avail = mapped(d, ring->addr.avail_user_addr, false);
+	raw->vr.used = mapped(d, ring->addr.used_user_addr, false);
+	raw->used = raw->vr.used->idx;
+}
+
+/* Writes to a ring that is not enabled: more than the driver can have made available. */
+static void use_disabled_ring(struct device *d)
+{
+	const struct peer_ring *ring = &d->rings[0];
+	struct raw raw;
+
+	if (!ring->has_addr || ring->enabled)
+		return;
+	open_raw(&raw, d, ring->base);
+	printf("lying %s: used-disabled\n", d->path);
+	lie_used_jump(d, &raw);
+}
+
 /* Answers late: by so much each time, or at one request by a second. */
 static void be_slow(const struct device *d, const struct lie *lie, uint32_t request)
 {
@@ -369,6 +401,8 @@ enum lie_step misbehave_before(struct device *d, uint32_t request)
 
 	if (lie)
 		be_slow(d, lie, request);
+	if (lie && lie->kind == LIE_USED_DISABLED && request == VHOST_USER_SET_VRING_ENABLE)
+		use_disabled_ring(d);
 	if (lie && lie->kind == LIE_GARBAGE && request == VHOST_USER_GET_FEATURES) {
 		memset(bytes, 0xa5, sizeof(bytes));
 		if (send(d->fd, bytes, sizeof(bytes), MSG_NOSIGNAL) < 0)
@@ -442,22 +476,6 @@ int misbehave_answer(struct device *d, uint32_t request, const void *payload, ui
 	return send_answer(d, request, size, padded, size, NULL, 0);
 }
 
-static void open_raw(struct raw *raw, const struct device *d, const struct vq *vq)
-{
-	const struct peer_ring *ring = &d->rings[0];
-
-	*raw = (struct raw){
-		.device = d,
-		.avail = vq_device_base(vq),
-		.hdr_len = feature_hdr_len(d->features),
-	};
-	raw->vr.num = ring->num;
-	raw->vr.desc = mapped(d, ring->addr.desc_user_addr, false);
-	raw->vr.avail = mapped(d, ring->addr.avail_user_addr, false);
-	raw->vr.used = mapped(d, ring->addr.used_user_addr, false);
-	raw->used = raw->vr.used->idx;
-}
-
 void misbehave_rings(struct device *d)
 {
 	const struct lie *lie = current(d);
@@ -468,9 +486,8 @@ void misbehave_rings(struct device *d)
 	if (!lie || !lie->in_rings || d->lied || !vq || d->given < d->config->lie.after)
 		return;
 	d->lied = true;
-	open_raw(&raw, d, vq);
+	open_raw(&raw, d, vq_device_base(vq));
 	printf("lying %s: %s\n", d->path, lie->name);
-	fflush(stdout);
 	lie->in_rings(d, &raw);
 	if (d->fd >= 0 && d->rings[0].call >= 0 &&
 	    write(d->rings[0].call, &one, sizeof(one)) < 0)

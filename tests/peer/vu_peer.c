@@ -265,7 +265,6 @@ static void wait_for_events(struct peer *p, int timeout_ms)
 		else
 			hear_device(p, &p->devices[events[i].data.u32], events[i].events);
 	}
-	fflush(stdout);
 }
 
 static void check_rings(struct peer *p)
@@ -367,6 +366,7 @@ int main(int argc, char **argv)
 	int r;
 
 	parse(&p, argc, argv);
+	setvbuf(stdout, NULL, _IOLBF, 0); /* tests read each line as it comes */
 	r = open_signals(&p);
 	for (i = 0; i < p.n && !r; i++) {
 		r = device_open(&p.devices[i], &p.config, p.paths[i], i, p.epoll_fd);
@@ -375,7 +375,6 @@ int main(int argc, char **argv)
 		else
 			opened++;
 	}
-	fflush(stdout);
 	if (!r)
 		run(&p);
 	print_counters(&p);

@@ -69,11 +69,18 @@ static int set_mem_table(struct vhost *v, const struct vhost_region *regions, un
 static int set_vring_call(struct vhost *v, unsigned int index, int call_fd)
 {
 	assert_true(call_fd >= 0);
+	assert_in_range(index, 0, RINGS_MAX - 1);
+	container_of(v, struct fake_vhost, vhost)->call_fds[index] = call_fd;
 	return note(v, SET_VRING_CALL, index);
 }
 
 static int set_vring(struct vhost *v, const struct vhost_ring *ring)
 {
+	struct fake_vhost *b = container_of(v, struct fake_vhost, vhost);
+
+	assert_in_range(ring->index, 0, RINGS_MAX - 1);
+	assert_int_equal(ring->call_fd, b->call_fds[ring->index]);
+	b->kick_fds[ring->index] = ring->kick_fd;
 	return note(v, SET_VRING, ring->index);
 }
 
@@ -90,7 +97,7 @@ static int get_vring_base(struct vhost *v, unsigned int index, uint16_t *base)
 
 static void close_vhost(struct vhost *v)
 {
-	note(v, CLOSE, 0);
+	note(v, CLOSE_IT, 0);
 }
 
 static const struct vhost_ops ops = {

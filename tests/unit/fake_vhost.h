@@ -10,7 +10,8 @@
 
 #include "port/device.h"
 
-#define CALLS_MAX 128
+#define CALLS_MAX 2048
+#define RINGS_MAX 256
 
 enum call {
 	SET_FEATURES,
@@ -23,7 +24,7 @@ enum call {
 	ENABLE,
 	DISABLE,
 	GET_VRING_BASE,
-	CLOSE,
+	CLOSE_IT,
 };
 
 /* A peer, the device in front of it, and its owner. */
@@ -36,6 +37,7 @@ struct fake_vhost {
 	unsigned int values[CALLS_MAX];
 	int n;
 	int fail_at, error; /* the call that fails */
+	int call_fds[RINGS_MAX], kick_fds[RINGS_MAX]; /* of the rings told, by their index */
 	uint64_t acked;
 	bool keeps_status;
 	uint8_t status, hides; /* bits that GET_STATUS leaves out */

@@ -162,11 +162,12 @@ static void send_answer(int fd, struct message *m, enum fault fault)
 /* One message; false at the end of the conversation. */
 static bool serve_one(struct peer *p, int fd, bool *silent)
 {
-	enum fault fault = p->n == p->fault_at ? p->fault : NONE;
+	enum fault fault;
 	struct message m;
 
 	if (read_message(p, fd, &m) < 0 || p->n == MESSAGE_MAX)
 		return false;
+	fault = p->n == p->fault_at ? p->fault : NONE;
 	p->got[p->n] = m;
 	if (!p->complaint)
 		p->complaint = check_message(p, &m);

@@ -117,43 +117,31 @@ static void test_iface_types(void **state)
 		       "--veth-peer=hid0");
 	assert_refused("--veth-peer 'hid0': needs --iface-type veth", "--path=s",
 		       "--veth-peer=hid0", "--iface-type=tap");
+	assert_refused("--speed '1000': cannot be used with --iface-type veth, whose speed the "
+		       "kernel says", "--path=s", "--speed=1000", "--iface-type=veth");
 	assert_refused("--io 'uring': cannot be used with --iface-type veth, use --io plain",
 		       "--path=s", "--io=uring", "--iface-type=veth");
 }
 
 static void test_numbers(void **state)
 {
-	static const char *const bad[] = {
-		"abc", "12x", "-1", " 70", "70 ", "+70", "0x80", "1e3", "", "7\t0", "67", "65522",
-		"4294967364", "99999999999", "18446744073709551684", /* 2^32 + 68, …, 2^64 + 68 */
-	};
 	struct run run;
-	char line[128];
-	size_t i;
 
 	(void)state;
-	for (i = 0; i < ARRAY_SIZE(bad); i++) {
-		snprintf(line, sizeof(line), "--mtu '%s': must be a whole number from 68 to 65521",
-			 strcmp(bad[i], "7\t0") ? bad[i] : "7?0");
-		assert_refused(line, "--path=s", "--mtu", bad[i]);
-	}
 	assert_taken(&run, "--path=s", "--mtu=68", "--idle-us=1000000");
 	assert_int_equal(run.o.mtu, 68);
 	assert_int_equal(run.o.idle_us, 1000000);
-	assert_taken(&run, "--path=s", "--mtu=65521");
+	assert_taken(&run, "--path=s", "--mtu=065521");
 	assert_int_equal(run.o.mtu, 65521);
-	assert_refused("--idle-us '1000001': must be a whole number from 0 to 1000000",
-		       "--idle-us=1000001");
+	/* a number with something in it that would break the line */
+	assert_refused("--mtu '7?0': must be a whole number from 68 to 65521", "--mtu", "7\t0");
 }
 
 static void test_queue_size(void **state)
 {
-	static const char *const bad[] = { "0",	  "1",	   "32",    "63",  "65",
-					   "300", "32767", "65536", "-256" };
 	struct run run;
-	char word[64], line[128];
+	char word[64];
 	unsigned int n;
-	size_t i;
 
 	(void)state;
 	for (n = 64; n <= 32768; n *= 2) {
@@ -161,21 +149,12 @@ static void test_queue_size(void **state)
 		assert_taken(&run, word, "--path=s");
 		assert_int_equal(run.o.queue_size, n);
 	}
-	for (i = 0; i < ARRAY_SIZE(bad); i++) {
-		snprintf(line, sizeof(line),
-			 "--queue-size '%s': must be a power of two from 64 to 32768", bad[i]);
-		assert_refused(line, "--queue-size", bad[i], "--path=s");
-	}
 }
 
 static void test_iface(void **state)
 {
-	static const char *const good[] = { "v", "vnet0", "123456789012345", "%d", "a%db",
-					    "...", "-", "\303\251", "vnet0@1" };
-	static const char *const bad[] = { "", ".", "..", "1234567890123456", "a/b", "a:b", "a b",
-					   " ", "a%", "%s", "%d%d", "%%d", "%d%", "%2d" };
+	static const char *const good[] = { "v", "123456789012345", "%d", "\303\251", "vnet0@1" };
 	struct run run;
-	char line[256];
 	size_t i;
 
 	(void)state;
@@ -183,45 +162,6 @@ static void test_iface(void **state)
 		assert_taken(&run, "--path=s", "--iface", good[i]);
 		assert_string_equal(run.o.iface, good[i]);
 	}
-	for (i = 0; i < ARRAY_SIZE(bad); i++) {
-		snprintf(line, sizeof(line),
-			 "--iface '%s': must be 1 to 15 bytes, not . or .., no / : "
-			 "space, %% in one %%d",
-			 bad[i]);
-		assert_refused(line, "--path=s", "--iface", bad[i]);
-	}
-}
-
-static void test_mac(void **state)
-{
-	static const char *const bad[] = {
-		"",
-		"00:00:00:00:00:00", /* no address */
-		"01:00:5e:00:00:01", /* multicast */
-		"ff:ff:ff:ff:ff:ff", /* broadcast */
-		"02:00:00:00:00",
-		"02:00:00:00:00:01:02",
-		"02:00:00:00:00:0",
-		"02:00:00:00:00:1g",
-		"02-00-00-00-00-01",
-		"02:00:00:00:00.01",
-		"2:00:00:00:00:001",
-		"02:00:00:00:00:+1",
-		"02:00:00:00:00: 1",
-		"020000000001",
-	};
-	struct run run;
-	char line[128];
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < ARRAY_SIZE(bad); i++) {
-		snprintf(line, sizeof(line),
-			 "--mac '%s': must be a unicast address like 02:00:00:00:00:01", bad[i]);
-		assert_refused(line, "--path=s", "--mac", bad[i]);
-	}
-	assert_taken(&run, "--path=s", "--mac=fe:ff:ff:ff:ff:ff");
-	assert_int_equal(run.o.mac.addr[0], 0xfe);
 }
 
 static void test_netns(void **state)
@@ -247,20 +187,6 @@ static void test_netns(void **state)
 	assert_refused(line, "--path=s", "--netns", name);
 	assert_taken(&run, "--path=s", "--netns", name + 1);
 #undef ALLOWED
-}
-
-static void test_user(void **state)
-{
-	static const char *const bad[] = { "", "no-such-user", "0", " root", "root:root" };
-	char line[128];
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < ARRAY_SIZE(bad); i++) {
-		snprintf(line, sizeof(line),
-			 "--user '%s': must be the name of a user of this system", bad[i]);
-		assert_refused(line, "--path=s", "--user", bad[i]);
-	}
 }
 
 static void test_path(void **state)
@@ -460,9 +386,7 @@ int main(void)
 		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_queue_size),
 		cmocka_unit_test(test_iface),
-		cmocka_unit_test(test_mac),
 		cmocka_unit_test(test_netns),
-		cmocka_unit_test(test_user),
 		cmocka_unit_test(test_path),
 		cmocka_unit_test(test_missing),
 		cmocka_unit_test(test_no_words),

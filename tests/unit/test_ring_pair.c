@@ -247,11 +247,12 @@ static unsigned int send_batch(struct side *s, uint32_t seq)
 {
 	unsigned int left = s->run->frames - seq;
 	unsigned int want = 1 + roll(s, MIN(left, BATCH));
+	bool in_order = feature_has(s->run->features, VIRTIO_F_IN_ORDER);
 	bool backward = roll(s, 4) == 0;
-	unsigned int i, n = backward ? take_backward(s, seq, want) : 0;
+	unsigned int i, n = backward && !in_order ? take_backward(s, seq, want) : 0;
 
 	if (n == 0) {
-		backward = false;
+		backward &= in_order; /* then the ring sees to it that frames keep their order */
 		n = take_forward(s, seq, want);
 	}
 	if (n > 1 && !backward && roll(s, 4) == 0) {
@@ -262,10 +263,11 @@ static unsigned int send_batch(struct side *s, uint32_t seq)
 	}
 	for (i = 0; i < n; i++) {
 		struct frame *f = &s->frames[backward ? n - 1 - i : i];
-		uint32_t len = frame_len(s->run, seq + i);
-		struct virtio_net_hdr_v1 hdr = frame_hdr(seq + i, len);
+		uint32_t number = seq + (backward && in_order ? n - 1 - i : i);
+		uint32_t len = frame_len(s->run, number);
+		struct virtio_net_hdr_v1 hdr = frame_hdr(number, len);
 
-		fill(s, f, seq + i, len);
+		fill(s, f, number, len);
 		vq_give(s->vq, f->span, len, &hdr);
 		if (roll(s, 8) == 0)
 			vq_flush(s->vq);
@@ -384,6 +386,7 @@ static void open_device(struct pair *p, const struct run *run)
 		.direction = run->direction == VQ_CONTENT ? VQ_SPACE : VQ_CONTENT,
 		.num = run->num,
 		.features = run->features,
+		.batches = run->seed & 1, /* where it may */
 		.kick_fd = p->kick_fd,
 		.call_fd = p->call_fd,
 	};
@@ -547,6 +550,13 @@ static void test_modern_mapped_twice(void **state)
 	all_runs(FEATURE(F_VERSION_1), true);
 }
 
+static void test_in_order(void **state)
+{
+	(void)state;
+	all_runs(FEATURE(F_VERSION_1) | FEATURE(F_IN_ORDER), false);
+	all_runs(FEATURE(F_VERSION_1) | FEATURE(F_IN_ORDER), true);
+}
+
 static void test_legacy_any_layout_mapped_once(void **state)
 {
 	(void)state;
@@ -576,6 +586,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_modern_mapped_once),
 		cmocka_unit_test(test_modern_mapped_twice),
+		cmocka_unit_test(test_in_order),
 		cmocka_unit_test(test_legacy_any_layout_mapped_once),
 		cmocka_unit_test(test_legacy_any_layout_mapped_twice),
 		cmocka_unit_test(test_legacy_mapped_once),

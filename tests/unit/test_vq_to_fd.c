@@ -241,7 +241,8 @@ int main(void)
 	static const struct CMUnitTest plain[] = {
 		LANE_RIG_PLAIN(to_fd_in_order), LANE_RIG_PLAIN(to_fd_pieces),
 		LANE_RIG_PLAIN(to_fd_nothing),	LANE_RIG_PLAIN(to_fd_full),
-		LANE_RIG_PLAIN(to_fd_broken),  LANE_RIG_PLAIN(to_fd_stopped),	LANE_RIG_PLAIN(to_fd_drops),
+		LANE_RIG_PLAIN(to_fd_broken),
+		LANE_RIG_PLAIN(to_fd_stopped),	LANE_RIG_PLAIN(to_fd_drops),
 		LANE_RIG_PLAIN(drain),		LANE_RIG_PLAIN(drain_nothing),
 		LANE_RIG_PLAIN(drain_broken),
 	};
