@@ -134,6 +134,8 @@ static int packet_set_offload(struct kport *kp, uint64_t host_features)
 		err = -EREMOTE;
 	if (!err)
 		count_set(&p->taken, features);
+	/* whatever the user's end was told: it may be out of reach, with a mind of its own */
+	kp->offered = kp->offloads;
 	return err == -ENODEV ? -EBADFD : err;
 }
 
