@@ -288,6 +288,7 @@ void fake_vq_open(struct fake_vq *q, enum vq_direction direction, unsigned int r
 	memset(q, 0, sizeof(*q));
 	q->vq.ops = &fake_ops;
 	q->vq.direction = direction;
+	q->vq.capacity = FAKE_TOKENS;
 	q->vq.notify_fd = q->vq.notified_fd = -1;
 	q->ready = ready;
 	q->breaks_at = UINT32_MAX;
