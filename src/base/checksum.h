@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* @sum and the @len bytes at @p, less than 4 GiB. */
 uint32_t checksum_add(uint32_t sum, const void *p, size_t len);
@@ -22,6 +23,20 @@ static inline uint32_t checksum_join(uint32_t a, uint32_t b)
 	uint64_t sum = (uint64_t)a + b;
 
 	return (uint32_t)sum + (uint32_t)(sum >> 32);
+}
+
+/* @sum and @n words of 32 bits, which the compiler should know: a header's, say. */
+static inline uint32_t checksum_words(uint32_t sum, const void *p, size_t n)
+{
+	uint64_t total = sum;
+	uint32_t word;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		memcpy(&word, (const char *)p + i * sizeof(word), sizeof(word));
+		total += word;
+	}
+	return checksum_join((uint32_t)total, (uint32_t)(total >> 32));
 }
 
 /* What a piece's sum is when an odd number of bytes stands before it. */

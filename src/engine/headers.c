@@ -100,8 +100,8 @@ enum headers_kind headers_read(struct headers *h, const uint8_t *p, uint32_t len
 uint32_t headers_pseudo_sum(const struct headers *h, const uint8_t *p, uint32_t len)
 {
 	const uint8_t *ip = p + h->network;
-	uint32_t sum = h->v6 ? checksum_add(0, ip + PSEUDO_ADDR6, 2 * sizeof(struct in6_addr)) :
-			       checksum_add(0, ip + PSEUDO_ADDR4, 2 * sizeof(struct in_addr));
+	uint32_t sum = h->v6 ? checksum_words(0, ip + PSEUDO_ADDR6, 8) :
+			       checksum_words(0, ip + PSEUDO_ADDR4, 2);
 
 	/* IPv6 has the length in 32 bits, whose upper half adds the same to the sum */
 	return checksum_join(sum, htobe16((uint16_t)len) + (uint32_t)htobe16(h->protocol));

@@ -195,6 +195,9 @@ static bool transport_right(const struct frame *f, const struct headers *h, uint
 	if (f->hdr.flags & VIRTIO_NET_HDR_F_DATA_VALID)
 		return true;
 	sum = headers_pseudo_sum(h, p, f->len - h->transport);
+	if (f->len <= HEADERS_MAX) /* all of it is in the copy */
+		return checksum_fold(checksum_add(sum, p + h->transport,
+						  f->len - h->transport)) == 0xffff;
 	sum = checksum_add(sum, p + h->transport, (size_t)(h->payload - h->transport));
 	return checksum_fold(checksum_join(sum, payload_sum(f, h->payload))) == 0xffff;
 }
@@ -204,7 +207,7 @@ static bool network_right(const struct headers *h, uint8_t *p)
 	const struct iphdr *ip = headers_ipv4(h, p);
 
 	return h->v6 || (ip->check != 0xffff &&
-			 checksum_fold(checksum_add(0, ip, sizeof(*ip))) == 0xffff);
+			 checksum_fold(checksum_words(0, ip, sizeof(*ip) / 4)) == 0xffff);
 }
 
 static bool checksums_right(const struct frame *f, const struct headers *h, uint8_t *p)
