@@ -22,8 +22,10 @@ pair_wait up
 pair_ping
 kill -USR1 "${PID[va]}"
 wait_until 2 grep -q 'tx: drops: overflow' "$TMP/va.log" || fail "SIGUSR1 logged no counters"
-grep -qE 'rxq0: frames [1-9][0-9]* bytes [1-9][0-9]* kicks [0-9]+ calls [0-9]+ superframes [0-9]+ .*sleeps [1-9][0-9]* drops: refused 0' \
-  "$TMP/va.log" || fail "wrong counters: $(grep rxq0 "$TMP/va.log")"
+counters='frames [1-9][0-9]* bytes [1-9][0-9]* kicks [0-9]+ calls [0-9]+ superframes [0-9]+ .*'
+counters+='sleeps [1-9][0-9]* drops: refused 0'
+grep -qE "rxq0: $counters" "$TMP/va.log" ||
+  fail "wrong counters: $(grep rxq0 "$TMP/va.log")"
 while read -r name; do
   grep -E 'rxq0:|txq0:|tx:' "$TMP/va.log" | grep -qw "$name" || fail "the manual's counter $name is not in the log"
 done < <(sed -n '/BEGIN COUNTERS/,/END COUNTERS/s/^\.It Cm //p' "${top_srcdir:-$LIB_DIR/../..}/man/vubridge.8")
