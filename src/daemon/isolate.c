@@ -4,11 +4,20 @@
 #include <cap-ng.h>
 #include <errno.h>
 #include <grp.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/util.h"
+#include "daemon/path.h"
+
+/* Capabilities that may be kept, as far as they are there. */
+enum isolate_keep {
+	ISOLATE_NET_ADMIN = 1, /* change interfaces */
+	ISOLATE_SYS_ADMIN = 2, /* enter another network namespace */
+};
 
 static const struct {
 	enum isolate_keep keep;
@@ -32,7 +41,7 @@ static int read_sets(void)
 }
 
 /* Which of @keep the calling thread has. */
-static unsigned int isolate_have(unsigned int keep)
+static unsigned int have_of(unsigned int keep)
 {
 	unsigned int have = 0;
 	size_t i;
@@ -62,12 +71,18 @@ static bool is_user(const struct options_user *user)
 	return !user->name || (user->uid == getuid() && user->uid == geteuid());
 }
 
-int isolate_drop(const struct options_user *user, unsigned int keep, const char **why)
+/*
+ * Becomes @user, with its groups (with an empty name: stays who it is), gives up every
+ * capability that is not in @keep (of enum isolate_keep) for good, in the bounding and
+ * the ambient set too, and can gain none by executing a program. On error returns -errno and
+ * *why: one English phrase (static).
+ */
+static int drop(const struct options_user *user, unsigned int keep, const char **why)
 {
 	bool change = !is_user(user), bounding;
 
 	*why = "";
-	keep = isolate_have(keep);
+	keep = have_of(keep);
 	if (read_sets())
 		return fail(why, -EIO, "cannot read the capabilities");
 	/* without this one the bounding set cannot be changed; nor need it be, see below */
@@ -91,7 +106,8 @@ int isolate_drop(const struct options_user *user, unsigned int keep, const char 
 	return 0;
 }
 
-void isolate_log(const char *tag, const char *user)
+/* Says in one line who we are now (@user, or NULL: who we were), and what cannot be done. */
+static void log_what_is_left(const char *tag, const char *user)
 {
 	static const char *const texts[] = {
 		[0] = "no capability: MAC and MTU of the interface cannot be changed, nor can it "
@@ -103,7 +119,30 @@ void isolate_log(const char *tag, const char *user)
 				      "changed, nor can it be watched in another network namespace",
 		[ISOLATE_NET_ADMIN | ISOLATE_SYS_ADMIN] = "CAP_NET_ADMIN and CAP_SYS_ADMIN alone",
 	};
-	unsigned int have = isolate_have(ISOLATE_NET_ADMIN | ISOLATE_SYS_ADMIN);
+	unsigned int have = have_of(ISOLATE_NET_ADMIN | ISOLATE_SYS_ADMIN);
 
 	log_info(tag, "running%s%s with %s", user ? " as " : "", user ? user : "", texts[have]);
+}
+
+int isolate_privileges(const struct options *o, const char *tag, bool needs_net_admin, char *error,
+		       size_t size)
+{
+	unsigned int keep = o->keep_caps      ? ISOLATE_NET_ADMIN | ISOLATE_SYS_ADMIN
+			    : needs_net_admin ? ISOLATE_NET_ADMIN
+					      : 0;
+	enum path_kind kind;
+	const char *why;
+	int r = drop(&o->user, keep, &why);
+
+	if (r && o->user.name) {
+		options_refuse(error, size, "user", o->user.name, "%s (%s)", why, strerror(-r));
+		return r;
+	}
+	if (r) {
+		snprintf(error, size, "%s: %s", why, strerror(-r));
+		return r;
+	}
+	log_what_is_left(tag, o->user.name);
+	/* what root may connect to, this user perhaps may not */
+	return o->server ? 0 : path_classify(o->path, &kind, error, size);
 }

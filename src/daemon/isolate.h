@@ -1,29 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The privileges that the daemon was started with, and what is left of them. */
+/* The privileges that the daemon was started with, given up as soon as they have served. */
 #ifndef DAEMON_ISOLATE_H
 #define DAEMON_ISOLATE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "daemon/options.h"
 
-/* Capabilities that may be kept, as far as they are there. */
-enum isolate_keep {
-	ISOLATE_NET_ADMIN = 1, /* change interfaces */
-	ISOLATE_SYS_ADMIN = 2, /* enter another network namespace */
-};
-
 /*
- * Becomes @user, with its groups (with an empty name: stays who it is), gives up every
- * capability that is not in @keep (of enum isolate_keep) for good, in the bounding and
- * the ambient set too, and can gain none by executing a program. Of this thread and
- * those that it makes later, so it comes before the workers.
- *
- * On error returns -errno and *why: one English phrase (static).
+ * The user and the capabilities, once all is open that takes them and before any thread is
+ * made: becomes the user of --user, gives up every capability that --keep-caps or the
+ * interface (@needs_net_admin) does not ask for, for good, and can gain none by executing a
+ * program. What is left is logged: nobody who looks for the reason why an address does not
+ * change shall have to guess. On error returns -errno with one line in @error.
  */
-int isolate_drop(const struct options_user *user, unsigned int keep, const char **why);
-
-/* Says in one line who we are now (@user, or NULL: who we were), and what cannot be done. */
-void isolate_log(const char *tag, const char *user);
+int isolate_privileges(const struct options *o, const char *tag, bool needs_net_admin, char *error,
+		       size_t size);
 
 #endif

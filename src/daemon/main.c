@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -12,6 +13,8 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "daemon/bridge.h"
+#include "daemon/control.h"
+#include "daemon/isolate.h"
 #include "daemon/metric_log.h"
 #include "daemon/options.h"
 #include "daemon/path.h"
@@ -70,38 +73,90 @@ static int block_signals(void)
 	return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -errno : 0;
 }
 
+/*
+ * Before whatever else is due: the loop takes the signal away from the cancel fd, so that an
+ * attempt to connect begun after that would not know that it shall end.
+ */
+static int add_end(sd_event *event, int signal)
+{
+	sd_event_source *source;
+	int r = sd_event_add_signal(event, &source, signal, on_end, NULL);
+
+	if (r < 0)
+		return r;
+	sd_event_source_set_floating(source, true);
+	r = sd_event_source_set_priority(source, SD_EVENT_PRIORITY_IMPORTANT);
+	sd_event_source_unref(source);
+	return r;
+}
+
 static int open_loop(sd_event **event)
 {
 	int r = sd_event_new(event);
 
 	if (r >= 0)
-		r = sd_event_add_signal(*event, NULL, SIGTERM, on_end, NULL);
+		r = add_end(*event, SIGTERM);
 	if (r >= 0)
-		r = sd_event_add_signal(*event, NULL, SIGINT, on_end, NULL);
+		r = add_end(*event, SIGINT);
 	if (r >= 0 && !ignores_hangup()) /* its terminal is gone */
-		r = sd_event_add_signal(*event, NULL, SIGHUP, on_end, NULL);
+		r = add_end(*event, SIGHUP);
 	if (r >= 0)
 		r = sd_event_set_watchdog(*event, true);
 	return r < 0 ? r : 0;
 }
 
+/* What runs on the loop. */
+struct parts {
+	struct bridge *bridge;
+	struct control *control;
+};
+
+/* Each step with no more privileges than it takes. On error one line is in @error. */
+static int start(struct parts *p, sd_event *event, const struct options *options,
+		 enum path_kind kind, int cancel_fd, char *error, size_t size)
+{
+	int r = bridge_open(&p->bridge, event, options, kind, cancel_fd, error, size);
+
+	if (!r)
+		r = control_listen(&p->control, options, p->bridge, error, size);
+	if (!r)
+		r = isolate_privileges(options, bridge_name(p->bridge),
+				       bridge_view(p->bridge).kport->needs_net_admin, error, size);
+	if (!r)
+		r = bridge_start(p->bridge, error, size);
+	if (r)
+		return r;
+	r = control_start(p->control, event);
+	if (r)
+		snprintf(error, size, "cannot serve the control socket: %s", strerror(-r));
+	return r;
+}
+
+static void stop(struct parts *p)
+{
+	control_close(p->control);
+	bridge_close(p->bridge);
+}
+
 static int run(sd_event *event, const struct options *options, enum path_kind kind, int cancel_fd)
 {
 	char error[OPTIONS_ERROR_MAX];
-	struct bridge *bridge;
-	int r = bridge_open(&bridge, event, options, kind, cancel_fd, error, sizeof(error));
+	struct parts parts = {0};
+	int r = start(&parts, event, options, kind, cancel_fd, error, sizeof(error));
 
 	if (r) {
 		log_error(PROGRAM, "%s", error);
+		stop(&parts);
 		return OPTIONS_EXIT_SYSTEM;
 	}
-	r = sd_event_add_signal(event, NULL, SIGUSR1, on_usr1, bridge);
+	r = sd_event_add_signal(event, NULL, SIGUSR1, on_usr1, parts.bridge);
 	if (r >= 0) {
-		sd_notifyf(0, "READY=1\nSTATUS=%s for %s", bridge_name(bridge), options->path);
+		sd_notifyf(0, "READY=1\nSTATUS=%s for %s", bridge_name(parts.bridge),
+			   options->path);
 		r = sd_event_loop(event);
 		sd_notify(0, "STOPPING=1");
 	}
-	bridge_close(bridge);
+	stop(&parts);
 	if (r < 0) {
 		log_error(PROGRAM, "the event loop failed: %s", strerror(-r));
 		return OPTIONS_EXIT_SYSTEM;

@@ -369,6 +369,7 @@ static int start(struct vport *vp)
 static void stop(struct vport *vp)
 {
 	struct frontend *fe = to_frontend(vp);
+	int cancel_fd = fe->vhost->cancel_fd;
 
 	if (fe->timer)
 		sd_event_source_set_enabled(fe->timer, SD_EVENT_OFF);
@@ -378,6 +379,7 @@ static void stop(struct vport *vp)
 		come_down(fe);
 		fe->vhost->cancel_fd = -1; /* what made us stop shall not cut this short */
 		device_shut_down(&fe->device);
+		fe->vhost->cancel_fd = cancel_fd;
 		forget(fe);
 	}
 	fe->state = FRONTEND_STOPPED;

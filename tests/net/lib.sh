@@ -119,11 +119,13 @@ start() {
   LIB_PIDS+=("$!")
 }
 
-# start_vubridge NAME NS ARGUMENT…: with interfaces of $IFACE_TYPE, tap or veth, if it is set
+# start_vubridge NAME NS ARGUMENT…: with interfaces of $IFACE_TYPE, tap or veth, if it is set;
+# its control socket is NAME.control
 start_vubridge() {
   local name=$1 ns=$2
   shift 2
-  start "$name" ip netns exec "$ns" "$VUBRIDGE" ${IFACE_TYPE:+--iface-type "$IFACE_TYPE"} "$@"
+  start "$name" ip netns exec "$ns" "$VUBRIDGE" ${IFACE_TYPE:+--iface-type "$IFACE_TYPE"} \
+    --control "$TMP/$name.control" "$@"
 }
 
 # start_peer NAME ARGUMENT…: the test peer; returns when it listens
