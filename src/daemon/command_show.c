@@ -171,7 +171,7 @@ json_t *command_version(struct telemetry_call *call __attribute__((unused)))
 
 static json_t *read_scope(const struct bridge_view *v, enum metric_scope scope, unsigned int index)
 {
-	json_t *object = json_object(), *drops = json_object();
+	json_t *object = json_object(), *drops = json_object(), *gauges = json_object();
 	uint64_t value;
 	size_t i;
 
@@ -180,10 +180,13 @@ static json_t *read_scope(const struct bridge_view *v, enum metric_scope scope, 
 		bool known = m->scope == scope && !metric_read(m, v, index, &value);
 
 		if (m->scope == scope)
-			put(m->drop ? drops : object, m->name,
-			    known ? json_integer((json_int_t)value) : json_null());
+			put(m->drop		      ? drops
+			    : m->type == METRIC_GAUGE ? gauges
+						      : object,
+			    m->name, known ? json_integer((json_int_t)value) : json_null());
 	}
 	put(object, "drops", drops);
+	put(object, "gauges", gauges);
 	return object;
 }
 

@@ -15,8 +15,8 @@
 #include <stddef.h>
 #include <systemd/sd-event.h>
 
-/* The longest answer, in bytes; told in the greeting. */
-#define TELEMETRY_OUTPUT_MAX 65536u
+/* The longest answer, in bytes, which a socket takes in one piece; told in the greeting. */
+#define TELEMETRY_OUTPUT_MAX 131072u
 /* The longest request, without the zero that DPDK's server puts behind it. */
 #define TELEMETRY_INPUT_MAX   1023u
 #define TELEMETRY_CLIENTS_MAX 10u

@@ -3,11 +3,12 @@
 # What the tests in namespaces share. A test sources it first; when the test ends,
 # however it ends, its processes, namespaces and files are gone.
 #
-# make check sets VUBRIDGE, VU_PEER and top_srcdir; by hand they are looked for in the
+# make check sets VUBRIDGE, VUBCTL, VU_PEER and top_srcdir; by hand they are looked for in the
 # current directory.
 set -eu -o pipefail
 
 VUBRIDGE=${VUBRIDGE:-$PWD/vubridge}
+VUBCTL=${VUBCTL:-$PWD/vubctl}
 VU_PEER=${VU_PEER:-$PWD/tests/peer/vu_peer}
 LIB_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/vubridge-test.XXXXXX")
@@ -120,12 +121,13 @@ start() {
 }
 
 # start_vubridge NAME NS ARGUMENT…: with interfaces of $IFACE_TYPE, tap or veth, if it is set;
-# its control socket is NAME.control
+# its control socket is NAME.control, or with CONTROL=default at the usual place
 start_vubridge() {
-  local name=$1 ns=$2
+  local name=$1 ns=$2 control=(--control "$TMP/$1.control")
   shift 2
+  [ "${CONTROL:-}" != default ] || control=()
   start "$name" ip netns exec "$ns" "$VUBRIDGE" ${IFACE_TYPE:+--iface-type "$IFACE_TYPE"} \
-    --control "$TMP/$name.control" "$@"
+    "${control[@]}" "$@"
 }
 
 # start_peer NAME ARGUMENT…: the test peer; returns when it listens

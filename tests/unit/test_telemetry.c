@@ -170,7 +170,7 @@ static void test_greeting(void **state)
 	int fd = connect_only(b);
 
 	snprintf(greeting, sizeof(greeting),
-		 "{\"version\":\"test 1\",\"pid\":%d,\"max_output_len\":65536}", getpid());
+		 "{\"version\":\"test 1\",\"pid\":%d,\"max_output_len\":131072}", getpid());
 	assert_string_equal(receive(b, fd), greeting);
 	assert_null(receive(b, fd));
 	close_fd(&fd);
