@@ -15,16 +15,15 @@
 #include "daemon/bridge.h"
 #include "daemon/control.h"
 #include "daemon/isolate.h"
+#include "daemon/log_timer.h"
 #include "daemon/metric_log.h"
 #include "daemon/options.h"
 #include "daemon/path.h"
 
-#define PROGRAM "vubridge"
-
 static int on_end(sd_event_source *source, const struct signalfd_siginfo *si,
 		  void *userdata __attribute__((unused)))
 {
-	log_notice(PROGRAM, "ending on SIG%s", sigabbrev_np((int)si->ssi_signo));
+	log_notice(LOG_PROGRAM, "ending on SIG%s", sigabbrev_np((int)si->ssi_signo));
 	return sd_event_exit(sd_event_source_get_event(source), OPTIONS_EXIT_OK);
 }
 
@@ -101,6 +100,8 @@ static int open_loop(sd_event **event)
 	if (r >= 0 && !ignores_hangup()) /* its terminal is gone */
 		r = add_end(*event, SIGHUP);
 	if (r >= 0)
+		r = log_timer_add(*event);
+	if (r >= 0)
 		r = sd_event_set_watchdog(*event, true);
 	return r < 0 ? r : 0;
 }
@@ -145,7 +146,7 @@ static int run(sd_event *event, const struct options *options, enum path_kind ki
 	int r = start(&parts, event, options, kind, cancel_fd, error, sizeof(error));
 
 	if (r) {
-		log_error(PROGRAM, "%s", error);
+		log_error(LOG_PROGRAM, "%s", error);
 		stop(&parts);
 		return OPTIONS_EXIT_SYSTEM;
 	}
@@ -154,11 +155,12 @@ static int run(sd_event *event, const struct options *options, enum path_kind ki
 		sd_notifyf(0, "READY=1\nSTATUS=%s for %s", bridge_name(parts.bridge),
 			   options->path);
 		r = sd_event_loop(event);
+		log_finish(); /* before what there is to say of the end */
 		sd_notify(0, "STOPPING=1");
 	}
 	stop(&parts);
 	if (r < 0) {
-		log_error(PROGRAM, "the event loop failed: %s", strerror(-r));
+		log_error(LOG_PROGRAM, "the event loop failed: %s", strerror(-r));
 		return OPTIONS_EXIT_SYSTEM;
 	}
 	return r;
@@ -170,11 +172,11 @@ static int check_path(const struct options *options, enum path_kind *kind)
 	char error[OPTIONS_ERROR_MAX];
 
 	if (path_classify(options->path, kind, error, sizeof(error))) {
-		log_error(PROGRAM, "%s", error);
+		log_error(LOG_PROGRAM, "%s", error);
 		return OPTIONS_EXIT_SYSTEM;
 	}
 	if (options_check_path(options, *kind == PATH_VHOST_NET, error, sizeof(error))) {
-		log_error(PROGRAM, "%s", error);
+		log_error(LOG_PROGRAM, "%s", error);
 		return OPTIONS_EXIT_USAGE;
 	}
 	return OPTIONS_EXIT_OK;
@@ -188,14 +190,16 @@ int main(int argc, char **argv)
 	enum path_kind kind;
 	int cancel_fd, r;
 
+	log_open();
 	r = options_parse(argc, argv, stdout, &options, error, sizeof(error));
 	if (r < 0) {
-		log_error(PROGRAM, "%s", error);
+		log_error(LOG_PROGRAM, "%s", error);
 		return OPTIONS_EXIT_USAGE;
 	}
 	if (r > 0)
 		return fflush(stdout) ? OPTIONS_EXIT_SYSTEM : OPTIONS_EXIT_OK;
 	log_set_level(options.log_level);
+	log_set_socket(options.path);
 	r = check_path(&options, &kind);
 	if (r)
 		return r;
@@ -208,12 +212,13 @@ int main(int argc, char **argv)
 		r = cancel_fd < 0 ? -errno : 0;
 	}
 	if (r) {
-		log_error(PROGRAM, "cannot set up the event loop: %s", strerror(-r));
+		log_error(LOG_PROGRAM, "cannot set up the event loop: %s", strerror(-r));
 		r = OPTIONS_EXIT_SYSTEM;
 	} else {
 		r = run(event, &options, kind, cancel_fd);
 	}
 	sd_event_unref(event);
 	close_fd(&cancel_fd);
+	log_finish();
 	return r;
 }

@@ -391,9 +391,9 @@ static void broken(struct vport *vp, const struct vq *vq)
 
 	if (fe->state != FRONTEND_UP)
 		return;
-	log_warning(fe->config.tag, "%cxq%u: the backend broke the rules: %s (%u); disconnecting",
-		    vq->direction == VQ_CONTENT ? 'r' : 't', vq->index / 2u, vq->why,
-		    vq->why_value);
+	log_queue(LOG_WARNING, fe->config.tag, vq->direction == VQ_CONTENT ? 'r' : 't',
+		  vq->index / 2u, "the backend broke the rules: %s (%u); disconnecting", vq->why,
+		  vq->why_value);
 	come_down(fe);
 	device_fail(&fe->device);
 	close_and_retry(fe);

@@ -186,6 +186,13 @@ ping_ok() {
 # log_lines NAME PATTERN: how many lines of its log match
 log_lines() { grep -cE "$2" "$TMP/$1.log" || true; }
 
+# log_times NAME PATTERN: how often such a line was logged, also when the log held it back
+log_times() {
+  sleep 1.1 # until it is told
+  awk -v pattern="$2" '$0 ~ pattern { n += match($0, /\([0-9]+ times more\)$/) ? substr($0, RSTART + 1) : 1 }
+    END { print n + 0 }' "$TMP/$1.log"
+}
+
 # said NAME: its log, without the line on privileges that each start has
 said() { grep -v ': running .*with ' "$TMP/$1.log" || true; }
 
