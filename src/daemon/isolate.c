@@ -71,39 +71,50 @@ static bool is_user(const struct options_user *user)
 	return !user->name || (user->uid == getuid() && user->uid == geteuid());
 }
 
-/*
- * Becomes @user, with its groups (with an empty name: stays who it is), gives up every
- * capability that is not in @keep (of enum isolate_keep) for good, in the bounding and
- * the ambient set too, and can gain none by executing a program. On error returns -errno and
- * *why: one English phrase (static).
- */
+/* With its groups. Capabilities @keep, of enum isolate_keep, survive it. */
+static int become_user(const struct options_user *user, unsigned int keep, bool bounding,
+		       const char **why)
+{
+	/* the library would look for the groups by number, which may have two names */
+	if (initgroups(user->name, user->gid) < 0)
+		return fail(why, -errno, "no permission to change to this user; run as root");
+	choose(keep);
+	if (capng_change_id((int)user->uid, (int)user->gid,
+			    CAPNG_CLEAR_AMBIENT | (bounding ? CAPNG_CLEAR_BOUNDING : 0)))
+		return fail(why, -EPERM, "cannot change to this user; run as root");
+	return 0;
+}
+
+/* In the ambient and, with @bounding, the bounding set too. */
+static int drop_capabilities(unsigned int keep, bool bounding, const char **why)
+{
+	choose(keep);
+	if (capng_apply(bounding ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS) ||
+	    capng_apply(CAPNG_SELECT_AMBIENT))
+		return fail(why, -EPERM, "cannot give up the capabilities");
+	return 0;
+}
+
+/* On error returns -errno and *why: one English phrase (static). */
 static int drop(const struct options_user *user, unsigned int keep, const char **why)
 {
 	bool change = !is_user(user), bounding;
+	int r = 0;
 
 	*why = "";
 	keep = have_of(keep);
 	if (read_sets())
 		return fail(why, -EIO, "cannot read the capabilities");
-	/* without this one the bounding set cannot be changed; nor need it be, see below */
+	/* without this one the bounding set cannot be changed, nor need it be: with new
+	 * privileges forbidden it says nothing any more */
 	bounding = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP);
-	if (change) {
-		/* the library would look for the groups by number, which may have two names */
-		if (initgroups(user->name, user->gid) < 0)
-			return fail(why, -errno,
-				    "no permission to change to this user; run as root");
-		choose(keep);
-		if (capng_change_id((int)user->uid, (int)user->gid,
-				    CAPNG_CLEAR_AMBIENT | (bounding ? CAPNG_CLEAR_BOUNDING : 0)))
-			return fail(why, -EPERM, "cannot change to this user; run as root");
-	}
-	choose(keep);
-	if (capng_apply(!bounding || change ? CAPNG_SELECT_CAPS : CAPNG_SELECT_BOTH) ||
-	    capng_apply(CAPNG_SELECT_AMBIENT))
-		return fail(why, -EPERM, "cannot give up the capabilities");
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+	if (change)
+		r = become_user(user, keep, bounding, why);
+	if (!r)
+		r = drop_capabilities(keep, bounding && !change, why);
+	if (!r && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return fail(why, -errno, "cannot give up new privileges");
-	return 0;
+	return r;
 }
 
 /* Says in one line who we are now (@user, or NULL: who we were), and what cannot be done. */

@@ -112,6 +112,27 @@ struct parts {
 	struct control *control;
 };
 
+static int filter_syscalls(const struct bridge *bridge, char *error, size_t size)
+{
+	const struct bridge_view v = bridge_view(bridge);
+	unsigned int uses = 0;
+	int r;
+
+	if (!strcmp(workers_io_name(v.workers), "uring"))
+		uses |= ISOLATE_URING;
+	if (v.options->keep_caps)
+		uses |= ISOLATE_NAMESPACES;
+	if (v.options->iface_type == OPTIONS_IFACE_VETH)
+		uses |= ISOLATE_VETH;
+	if (v.kind == PATH_VHOST_NET)
+		uses |= ISOLATE_KERNEL;
+	r = isolate_syscalls(uses);
+	if (r)
+		options_refuse(error, size, "seccomp", "on",
+			       "the kernel refuses it (%s), use --seccomp off", strerror(-r));
+	return r;
+}
+
 /* Each step with no more privileges than it takes. On error one line is in @error. */
 static int start(struct parts *p, sd_event *event, const struct options *options,
 		 enum path_kind kind, int cancel_fd, char *error, size_t size)
@@ -128,9 +149,11 @@ static int start(struct parts *p, sd_event *event, const struct options *options
 	if (r)
 		return r;
 	r = control_start(p->control, event);
-	if (r)
+	if (r) {
 		snprintf(error, size, "cannot serve the control socket: %s", strerror(-r));
-	return r;
+		return r;
+	}
+	return options->seccomp == OPTIONS_SECCOMP_ON ? filter_syscalls(p->bridge, error, size) : 0;
 }
 
 static void stop(struct parts *p)

@@ -56,6 +56,12 @@ static const struct option_choice choices_poll[] = {
 	{ NULL, 0 },
 };
 
+static const struct option_choice choices_seccomp[] = {
+	{ "on", OPTIONS_SECCOMP_ON },
+	{ "off", OPTIONS_SECCOMP_OFF },
+	{ NULL, 0 },
+};
+
 static const struct option_choice choices_log_level[] = {
 	{ "error", LOG_ERR },	{ "warning", LOG_WARNING }, { "notice", LOG_NOTICE },
 	{ "info", LOG_INFO },	{ "debug", LOG_DEBUG },	    { NULL, 0 },
@@ -124,6 +130,9 @@ static const struct option_row rows[] = {
 	  FIELD(user), .help = "run as this user once the interface is open" },
 	{ .name = "keep-caps",
 	  FIELD(keep_caps), .help = "keep CAP_NET_ADMIN and CAP_SYS_ADMIN" },
+	{ .name = "seccomp", .type = &option_choice, .metavar = "HOW", .fallback = "on",
+	  .choices = choices_seccomp,
+	  FIELD(seccomp), .help = "whether other system calls than needed kill" },
 	{ .name = "control", .type = &option_path, .metavar = "PATH",
 	  FIELD(control), .help = "the control socket, or none" },
 	{ .name = "control-group", .type = &option_group, .metavar = "GROUP",

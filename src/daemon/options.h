@@ -44,6 +44,11 @@ enum options_poll {
 	OPTIONS_POLL_BUSY,
 };
 
+enum options_seccomp {
+	OPTIONS_SECCOMP_ON,
+	OPTIONS_SECCOMP_OFF,
+};
+
 /* Strings are argv's own or static. */
 struct options {
 	const char *path;
@@ -71,6 +76,7 @@ struct options {
 	bool hugepages;
 	struct options_user user;
 	bool keep_caps;
+	int seccomp; /* enum options_seccomp */
 	const char *control;   /* NULL: at the usual place; OPTIONS_CONTROL_NONE: none */
 	struct options_group control_group;
 	int log_level; /* LOG_ERR to LOG_DEBUG, for log_set_level */
