@@ -47,6 +47,8 @@ struct kport_ops {
 	/* The kernel's own count of frames it dropped since the interface was made because our
 	 * queue was full (tx_dropped). */
 	int (*get_overflows)(struct kport *kp, uint64_t *count);
+	/* Changes the interface's address; NULL: that is for rtnetlink alone. 0 or -errno. */
+	int (*set_mac)(struct kport *kp, const uint8_t mac[ETH_ALEN]);
 	/* From now on close leaves the interface behind, without carrier. */
 	int (*persist)(struct kport *kp);
 	/*

@@ -15,7 +15,7 @@
 #include "base/util.h"
 
 /* For those who connect at once; who is too many is told so when accepted. */
-#define BACKLOG		 8
+#define BACKLOG		 64
 #define PROBE_TIMEOUT_MS 100
 #define LOCK_TRIES 20 /* 10 ms each */
 
@@ -133,7 +133,8 @@ static int make_socket(struct listener *l, const struct listener_config *c)
 	l->path = strdup(c->path);
 	if (!l->path)
 		return -ENOMEM;
-	if (c->gid != (gid_t)-1 && lchown(c->path, (uid_t)-1, c->gid) < 0)
+	if ((c->has_uid || c->gid != (gid_t)-1) &&
+	    lchown(c->path, c->has_uid ? c->uid : (uid_t)-1, c->gid) < 0)
 		r = -errno;
 	/* a group without a mode is there to connect */
 	if (!r && !by_umask && chmod(c->path, c->has_mode ? c->mode : 0660) < 0)

@@ -21,6 +21,8 @@ struct listener_config {
 	bool has_mode;	  /* else as the umask has it */
 	mode_t mode;	  /* permission bits of the socket file */
 	gid_t gid;	  /* its group, (gid_t)-1: as it comes */
+	bool has_uid;	  /* else who we are */
+	uid_t uid;	  /* its owner */
 	int fd;		  /* a socket that listens already (socket activation), or -1 */
 };
 

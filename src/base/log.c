@@ -1,17 +1,60 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "base/log.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
+
+#define SD_JOURNAL_SUPPRESS_LOCATION
+#include <systemd/sd-journal.h>
 
 #include "base/util.h"
 
+#define TEXT_MAX   1000u
+#define QUEUE_MAX  16u
+#define OTHERS_MAX 32u
+/* As many different lines as may come in turn and still be known. */
+#define RECENT	  16u
+#define REPEAT_NS UINT64_C(1000000000)
+
+#define JOURNAL_SOCKET "/run/systemd/journal/socket"
+
+enum destination {
+	UNKNOWN,
+	PLAIN,
+	TERMINAL,
+	STREAM,	 /* that the journal reads, line by line */
+	JOURNAL, /* its own socket, which takes fields */
+};
+
+struct line {
+	int level;
+	char tag[65];
+	char queue[QUEUE_MAX]; /* "rxq0", or "" */
+	char text[TEXT_MAX];
+};
+
+struct recent {
+	struct line line;
+	uint64_t written;    /* 0: a free place */
+	unsigned int others; /* as often it was held back since, and when last: */
+	uint64_t last;
+};
+
 static int max_level = LOG_INFO;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct {
+	enum destination destination;
+	const char *socket;
+	struct recent recent[RECENT];
+} state; /* under the lock */
 
 void log_set_level(int level)
 {
@@ -22,6 +65,15 @@ int log_get_level(void)
 {
 	return __atomic_load_n(&max_level, __ATOMIC_RELAXED);
 }
+
+void log_set_socket(const char *path)
+{
+	pthread_mutex_lock(&lock);
+	state.socket = path;
+	pthread_mutex_unlock(&lock);
+}
+
+/* ---- where it goes ---- */
 
 /* systemd names device and inode of the stream it reads (systemd.exec(5)). */
 static bool to_journal(void)
@@ -35,26 +87,258 @@ static bool to_journal(void)
 	return fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
 }
 
+static bool to_terminal(void)
+{
+	const char *term = getenv("TERM"), *no_colour = getenv("NO_COLOR");
+
+	return isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0 &&
+	       !(no_colour && no_colour[0]);
+}
+
+static enum destination find_destination(void)
+{
+	/* without its socket the library would lose lines and not say so */
+	if (to_journal())
+		return access(JOURNAL_SOCKET, W_OK) == 0 ? JOURNAL : STREAM;
+	return to_terminal() ? TERMINAL : PLAIN;
+}
+
+void log_open(void)
+{
+	pthread_mutex_lock(&lock);
+	state.destination = find_destination();
+	pthread_mutex_unlock(&lock);
+}
+
+/* ---- writing ---- */
+
+static const char *colour_of(int level)
+{
+	return level <= LOG_ERR	      ? "\033[1;31m"
+	       : level == LOG_WARNING ? "\033[1;33m"
+	       : level >= LOG_DEBUG   ? "\033[2m"
+				      : "";
+}
+
+/* "TAG: QUEUE: text"; a line is one write(), which nobody else's comes between */
+static size_t format_line(char *buf, size_t size, const struct line *l)
+{
+	int n = snprintf(buf, size, "%s%s%s%s%s", l->tag, l->tag[0] ? ": " : "", l->queue,
+			 l->queue[0] ? ": " : "", l->text);
+
+	return MIN((size_t)n, size - 1);
+}
+
+static void write_stderr(const struct line *l, enum destination destination)
+{
+	const char *colour = destination == TERMINAL ? colour_of(l->level) : "";
+	char buf[TEXT_MAX + 128];
+	size_t n = 0;
+
+	if (destination == STREAM)
+		n = (size_t)snprintf(buf, sizeof(buf), "<%d>", l->level);
+	n += (size_t)snprintf(buf + n, sizeof(buf) - n, "%s", colour);
+	n += format_line(buf + n, sizeof(buf) - n - 8, l);
+	n += (size_t)snprintf(buf + n, sizeof(buf) - n, "%s\n", colour[0] ? "\033[0m" : "");
+	/* a log that cannot be written has nowhere to say so */
+	if (write(STDERR_FILENO, buf, n) < 0)
+		return;
+}
+
+struct fields {
+	struct iovec iov[6];
+	int n;
+	char text[4096 + TEXT_MAX + 512];
+	size_t used;
+};
+
+/* "NAME=value", if there is one */
+static void add_field(struct fields *f, const char *name, const char *value)
+{
+	char *at = f->text + f->used;
+	size_t room = sizeof(f->text) - f->used;
+	int n;
+
+	if (!value || !value[0])
+		return;
+	n = snprintf(at, room, "%s=%s", name, value);
+	f->iov[f->n++] = (struct iovec){.iov_base = at, .iov_len = MIN((size_t)n, room - 1)};
+	f->used += MIN((size_t)n, room - 1);
+}
+
+static bool write_journal(const struct line *l)
+{
+	struct fields f = {.n = 0};
+	char message[TEXT_MAX + 128], priority[16];
+
+	format_line(message, sizeof(message), l);
+	snprintf(priority, sizeof(priority), "%d", l->level);
+	add_field(&f, "MESSAGE", message);
+	add_field(&f, "PRIORITY", priority);
+	add_field(&f, "SYSLOG_IDENTIFIER", LOG_PROGRAM);
+	add_field(&f, "INTERFACE", strcmp(l->tag, LOG_PROGRAM) ? l->tag : NULL);
+	add_field(&f, "SOCKET", state.socket);
+	add_field(&f, "QUEUE", l->queue);
+	return sd_journal_sendv(f.iov, f.n) == 0;
+}
+
+static void write_line(const struct line *l)
+{
+	if (state.destination == UNKNOWN)
+		state.destination = find_destination();
+	if (state.destination == JOURNAL && !write_journal(l))
+		write_stderr(l, STREAM);
+	else if (state.destination != JOURNAL)
+		write_stderr(l, state.destination);
+}
+
+/* ---- repetitions ---- */
+
+static void tell_others(struct recent *r, uint64_t now)
+{
+	struct line l = r->line;
+	size_t used = strlen(l.text);
+
+	used = MIN(used, sizeof(l.text) - OTHERS_MAX);
+	if (r->others == 1)
+		snprintf(l.text + used, OTHERS_MAX, " (once more)");
+	else
+		snprintf(l.text + used, OTHERS_MAX, " (%u times more)", r->others);
+	write_line(&l);
+	r->written = now;
+	r->others = 0;
+}
+
+static bool is_same(const struct line *a, const struct line *b)
+{
+	return a->level == b->level && !strcmp(a->text, b->text) && !strcmp(a->tag, b->tag) &&
+	       !strcmp(a->queue, b->queue);
+}
+
+/* The place of a line that was written not long ago, or the one that is free the longest. */
+static struct recent *place_of(const struct line *l)
+{
+	struct recent *oldest = &state.recent[0];
+	unsigned int i;
+
+	for (i = 0; i < RECENT; i++) {
+		struct recent *r = &state.recent[i];
+
+		if (r->written && is_same(&r->line, l))
+			return r;
+		if (r->written < oldest->written)
+			oldest = r;
+	}
+	return oldest;
+}
+
+static void take_line(const struct line *l)
+{
+	uint64_t now = now_ns();
+	struct recent *r = place_of(l);
+
+	if (!r->written || !is_same(&r->line, l)) {
+		if (r->others)
+			tell_others(r, now);
+		*r = (struct recent){.line = *l, .written = now};
+		write_line(l);
+	} else if (now - r->written < REPEAT_NS) {
+		r->others++;
+		r->last = now;
+	} else if (r->others) {
+		r->others++;
+		tell_others(r, now);
+	} else {
+		r->written = now;
+		write_line(l);
+	}
+}
+
+/* The one whose time has come to be told, in the order in which they came last: the state
+ * that a line tells of is then the state that it came to. */
+static struct recent *next_to_tell(uint64_t before)
+{
+	struct recent *next = NULL;
+	unsigned int i;
+
+	for (i = 0; i < RECENT; i++) {
+		struct recent *r = &state.recent[i];
+
+		if (r->others && r->written <= before && (!next || r->last < next->last))
+			next = r;
+	}
+	return next;
+}
+
+static uint64_t settle(bool all)
+{
+	uint64_t now = now_ns(), before = all ? now : now - REPEAT_NS, next = 0;
+	struct recent *r;
+	unsigned int i;
+
+	while ((r = next_to_tell(before)))
+		tell_others(r, now);
+	for (i = 0; i < RECENT; i++) {
+		r = &state.recent[i];
+		if (r->others && (!next || r->written < next))
+			next = r->written;
+	}
+	return next ? next + REPEAT_NS - now : 0;
+}
+
+uint64_t log_settle(void)
+{
+	uint64_t next;
+
+	pthread_mutex_lock(&lock);
+	next = settle(false);
+	pthread_mutex_unlock(&lock);
+	return next;
+}
+
+void log_finish(void)
+{
+	pthread_mutex_lock(&lock);
+	settle(true);
+	pthread_mutex_unlock(&lock);
+}
+
+/* ---- lines ---- */
+
+static void take(int level, const char *tag, const char *queue, const char *format, va_list args)
+{
+	struct line l = {.level = level & ~LOG_ASKED};
+
+	if (l.level > log_get_level())
+		return;
+	snprintf(l.tag, sizeof(l.tag), "%s", tag ? tag : "");
+	snprintf(l.queue, sizeof(l.queue), "%s", queue);
+	vsnprintf(l.text, sizeof(l.text), format, args);
+	pthread_mutex_lock(&lock);
+	if (level & LOG_ASKED)
+		write_line(&l);
+	else
+		take_line(&l);
+	pthread_mutex_unlock(&lock);
+}
+
 void log_line(int level, const char *tag, const char *format, ...)
 {
-	char line[1024];
 	va_list args;
-	size_t n = 0;
-	int r;
 
-	if (level > log_get_level())
-		return;
-	if (to_journal())
-		n += (size_t)snprintf(line, sizeof(line), "<%d>", level);
-	if (tag)
-		n += (size_t)snprintf(line + n, sizeof(line) - n, "%.64s: ", tag);
 	va_start(args, format);
-	r = vsnprintf(line + n, sizeof(line) - n, format, args);
+	take(level, tag, "", format, args);
 	va_end(args);
-	if (r > 0)
-		n = MIN(n + (size_t)r, sizeof(line) - 2);
-	line[n++] = '\n';
-	/* a log that cannot be written has nowhere to say so */
-	if (write(STDERR_FILENO, line, n) < 0)
-		return;
+}
+
+void log_queue(int level, const char *tag, char direction, unsigned int index, const char *format,
+	       ...)
+{
+	char queue[QUEUE_MAX];
+	va_list args;
+
+	snprintf(queue, sizeof(queue), "%cxq%u", direction, index);
+	va_start(args, format);
+	take(level, tag, queue, format, args);
+	va_end(args);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "daemon/bridge.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <linux/virtio_net.h>
 #include <stdlib.h>
@@ -16,7 +17,6 @@
 #include "daemon/backend.h"
 #include "daemon/carrier.h"
 #include "daemon/interface.h"
-#include "daemon/isolate.h"
 #include "daemon/path.h"
 #include "daemon/workers.h"
 #include "port/frontend.h"
@@ -35,6 +35,10 @@ struct bridge {
 
 	const char *ending; /* why, when that is not the backend's doing */
 	bool forwarding;    /* workers run, carrier is on */
+
+	/* what the user wants, through all connections */
+	bool link_down;
+	unsigned int wanted_pairs;
 
 	/* of struct bridge_view */
 	enum path_kind kind;
@@ -122,6 +126,7 @@ static int follow_device(struct bridge *b)
 					    vp->net_status :
 					    vp->net_status & (uint16_t)~VIRTIO_NET_S_LINK_UP;
 	const struct carrier_inputs in = {
+		.wanted = !b->link_down,
 		.connected = vp->connected,
 		.device_status = vp->device_status,
 		.rings_enabled = vp->rings_enabled,
@@ -137,6 +142,24 @@ static int follow_device(struct bridge *b)
 	else if (reason && vp->connected)
 		log_notice(tag(b), "carrier stays off: %s", reason);
 	return 0;
+}
+
+/*
+ * As many pairs as the user wants, or as there are. 0, also while there is no device: it is
+ * asked when it comes up.
+ */
+static int ask_for_pairs(struct bridge *b)
+{
+	struct vport *vp = b->vport;
+	unsigned int pairs = MIN(b->wanted_pairs, vp->pairs);
+	const uint16_t wire = htole16((uint16_t)pairs);
+
+	if (!vp->connected || pairs == vp->active_pairs)
+		return 0;
+	return vp->ops->control(vp, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, &wire,
+				sizeof(wire)) == VIRTIO_NET_OK ?
+		       0 :
+		       -EREMOTEIO;
 }
 
 /* ---- what the device tells ---- */
@@ -158,6 +181,9 @@ static int on_device_up(void *owner)
 		return r;
 	}
 	r = mirror_up(&b->iface.mirror);
+	if (r)
+		return r;
+	r = ask_for_pairs(b);
 	if (r)
 		return r;
 	backend_follow(b->backend, b->vport->active_pairs);
@@ -273,33 +299,6 @@ static const struct interface_events interface_events = {
 
 /* ---- life ---- */
 
-/*
- * Before any thread is made. What is left is said: nobody who looks for the reason why
- * an address does not change shall have to guess.
- */
-static int drop_privileges(struct bridge *b, char *error, size_t size)
-{
-	const struct options *o = b->options;
-	unsigned int keep = o->keep_caps                     ? ISOLATE_NET_ADMIN | ISOLATE_SYS_ADMIN
-			    : b->iface.kport->needs_net_admin ? ISOLATE_NET_ADMIN
-							      : 0;
-	enum path_kind kind;
-	const char *why;
-	int r = isolate_drop(&o->user, keep, &why);
-
-	if (r && o->user.name) {
-		options_refuse(error, size, "user", o->user.name, "%s (%s)", why, strerror(-r));
-		return r;
-	}
-	if (r) {
-		snprintf(error, size, "%s: %s", why, strerror(-r));
-		return r;
-	}
-	isolate_log(tag(b), o->user.name);
-	/* what root may connect to, this user perhaps may not */
-	return o->server ? 0 : path_classify(o->path, &kind, error, size);
-}
-
 /* What may be negotiated: all that rings and interface can do and no option forbids. */
 static uint64_t usable_features(const struct bridge *b)
 {
@@ -411,24 +410,15 @@ int bridge_open(struct bridge **out, sd_event *event, const struct options *opti
 		.events = &interface_events,
 		.owner = b,
 	};
-	b->pairs = options->queues;
+	b->pairs = b->wanted_pairs = options->queues;
 	b->kind = kind;
 	b->started = b->connected_since = b->carrier_since = realtime_ns();
-	b->no_carrier = carrier_reason(&(const struct carrier_inputs){0});
+	b->no_carrier = carrier_reason(&(const struct carrier_inputs){.wanted = true});
 	r = open_listen(b, error, size);
 	if (!r)
 		r = interface_open(&b->iface, b->pairs, error, size);
 	if (!r)
 		r = open_backend(b, kind, cancel_fd, error, size);
-	if (!r)
-		r = drop_privileges(b, error, size);
-	if (!r)
-		r = workers_open(&b->workers, event, options, b->iface.kport, &workers_events, b,
-				 error, size);
-	if (!r)
-		r = open_vport(b, error, size);
-	if (!r)
-		r = persist(b, error, size);
 	if (r) {
 		bridge_close(b);
 		return r;
@@ -437,7 +427,17 @@ int bridge_open(struct bridge **out, sd_event *event, const struct options *opti
 	return 0;
 }
 
-/* The mirror of bridge_open. */
+int bridge_start(struct bridge *b, char *error, size_t size)
+{
+	int r = workers_open(&b->workers, b->event, b->options, b->iface.kport, &workers_events, b,
+			     error, size);
+
+	if (!r)
+		r = open_vport(b, error, size);
+	return r ? r : persist(b, error, size);
+}
+
+/* The mirror of bridge_start and bridge_open. */
 void bridge_close(struct bridge *b)
 {
 	if (!b)
@@ -459,6 +459,41 @@ const char *bridge_name(const struct bridge *b)
 	return tag(b);
 }
 
+/* ---- what the user wants ---- */
+
+void bridge_set_link(struct bridge *b, bool up)
+{
+	b->link_down = !up;
+	follow_device(b);
+}
+
+int bridge_set_pairs(struct bridge *b, unsigned int pairs)
+{
+	b->wanted_pairs = pairs;
+	return ask_for_pairs(b);
+}
+
+int bridge_set_mac(struct bridge *b, const uint8_t mac[ETH_ALEN])
+{
+	return mirror_set_mac(&b->iface.mirror, mac);
+}
+
+int bridge_set_mtu(struct bridge *b, unsigned int mtu)
+{
+	return mirror_set_mtu(&b->iface.mirror, mtu);
+}
+
+void bridge_set_poll(struct bridge *b, bool busy, unsigned int idle_us)
+{
+	workers_set_poll(b->workers, busy, idle_us);
+}
+
+int bridge_reconnect(struct bridge *b)
+{
+	b->vport->ops->stop(b->vport);
+	return b->vport->ops->start(b->vport);
+}
+
 struct bridge_view bridge_view(const struct bridge *b)
 {
 	return (struct bridge_view){
@@ -468,6 +503,7 @@ struct bridge_view bridge_view(const struct bridge *b)
 		.link = &b->iface.mirror.link,
 		.vport = b->vport,
 		.workers = b->workers,
+		.link_down = b->link_down,
 		.started = b->started,
 		.connected_since = b->connected_since,
 		.no_carrier = b->no_carrier,

@@ -18,16 +18,18 @@
 struct bridge;
 
 /*
- * Makes everything that @options name and begins to connect; @options must outlive the
- * bridge, @kind is what their path is. @cancel_fd (borrowed) becomes readable when the
- * program shall end. On error returns -errno with one line in @error, and nothing is left
- * behind.
+ * Opens all that may take privileges: the interface, the socket to listen at, the backend's
+ * interface. @options must outlive the bridge, @kind is what their path is. @cancel_fd
+ * (borrowed) becomes readable when the program shall end. On error returns -errno with one
+ * line in @error, and nothing is left behind.
  *
  * When the interface, or that of vhost-net, is lost, the loop @event is ended with
  * OPTIONS_EXIT_SYSTEM.
  */
 int bridge_open(struct bridge **out, sd_event *event, const struct options *options,
 		enum path_kind kind, int cancel_fd, char *error, size_t size);
+/* Makes the workers and the device, and begins to connect. Errors as above; close it then. */
+int bridge_start(struct bridge *b, char *error, size_t size);
 /* Stops the rings, removes the interface if it was made here. NULL-safe. */
 void bridge_close(struct bridge *b);
 
@@ -42,13 +44,28 @@ struct bridge_view {
 	enum path_kind kind;		  /* of options->path */
 	struct kport *kport;
 	const struct linkmon_state *link; /* the interface, as the kernel told it last */
-	const struct vport *vport;
+	const struct vport *vport;	  /* NULL before bridge_start, as the workers */
 	const struct workers *workers;
+	bool link_down;		  /* as the user set it */
 	uint64_t started;
 	uint64_t connected_since; /* or not connected: vport->connected says which */
 	const char *no_carrier;   /* why there is none, NULL: there is one */
 	uint64_t carrier_since;   /* the same, of the carrier */
 };
 struct bridge_view bridge_view(const struct bridge *b);
+
+/* What the user may change while it runs. Called from the loop; 0 or -errno. */
+
+/* Down: there is no carrier and nothing is forwarded, whatever the device says. */
+void bridge_set_link(struct bridge *b, bool up);
+/* At most that many pairs are used, from 1 to options->queues, of this connection and those
+ * to come. -EREMOTEIO: the backend does not do it. */
+int bridge_set_pairs(struct bridge *b, unsigned int pairs);
+/* As mirror_set_mac and mirror_set_mtu. */
+int bridge_set_mac(struct bridge *b, const uint8_t mac[ETH_ALEN]);
+int bridge_set_mtu(struct bridge *b, unsigned int mtu);
+void bridge_set_poll(struct bridge *b, bool busy, unsigned int idle_us);
+/* Leaves the backend and begins to connect anew. */
+int bridge_reconnect(struct bridge *b);
 
 #endif

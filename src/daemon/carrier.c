@@ -7,6 +7,8 @@
 
 const char *carrier_reason(const struct carrier_inputs *in)
 {
+	if (!in->wanted)
+		return "link set down";
 	if (!in->connected)
 		return "backend not connected";
 	if (!(in->device_status & VIRTIO_CONFIG_S_DRIVER_OK))

@@ -8,6 +8,7 @@
 
 /* Named as in struct vport. The two status values share bits and never mix. */
 struct carrier_inputs {
+	bool wanted;           /* by the user (vubctl link) */
 	bool connected;        /* to the backend */
 	uint8_t device_status; /* virtio 1.3, 2.1: VIRTIO_CONFIG_S_* */
 	bool rings_enabled;    /* every active ring is */

@@ -4,11 +4,20 @@
 #include <cap-ng.h>
 #include <errno.h>
 #include <grp.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/util.h"
+#include "daemon/path.h"
+
+/* Capabilities that may be kept, as far as they are there. */
+enum isolate_keep {
+	ISOLATE_NET_ADMIN = 1, /* change interfaces */
+	ISOLATE_SYS_ADMIN = 2, /* enter another network namespace */
+};
 
 static const struct {
 	enum isolate_keep keep;
@@ -32,7 +41,7 @@ static int read_sets(void)
 }
 
 /* Which of @keep the calling thread has. */
-static unsigned int isolate_have(unsigned int keep)
+static unsigned int have_of(unsigned int keep)
 {
 	unsigned int have = 0;
 	size_t i;
@@ -62,36 +71,54 @@ static bool is_user(const struct options_user *user)
 	return !user->name || (user->uid == getuid() && user->uid == geteuid());
 }
 
-int isolate_drop(const struct options_user *user, unsigned int keep, const char **why)
+/* With its groups. Capabilities @keep, of enum isolate_keep, survive it. */
+static int become_user(const struct options_user *user, unsigned int keep, bool bounding,
+		       const char **why)
 {
-	bool change = !is_user(user), bounding;
-
-	*why = "";
-	keep = isolate_have(keep);
-	if (read_sets())
-		return fail(why, -EIO, "cannot read the capabilities");
-	/* without this one the bounding set cannot be changed; nor need it be, see below */
-	bounding = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP);
-	if (change) {
-		/* the library would look for the groups by number, which may have two names */
-		if (initgroups(user->name, user->gid) < 0)
-			return fail(why, -errno,
-				    "no permission to change to this user; run as root");
-		choose(keep);
-		if (capng_change_id((int)user->uid, (int)user->gid,
-				    CAPNG_CLEAR_AMBIENT | (bounding ? CAPNG_CLEAR_BOUNDING : 0)))
-			return fail(why, -EPERM, "cannot change to this user; run as root");
-	}
+	/* the library would look for the groups by number, which may have two names */
+	if (initgroups(user->name, user->gid) < 0)
+		return fail(why, -errno, "no permission to change to this user; run as root");
 	choose(keep);
-	if (capng_apply(!bounding || change ? CAPNG_SELECT_CAPS : CAPNG_SELECT_BOTH) ||
-	    capng_apply(CAPNG_SELECT_AMBIENT))
-		return fail(why, -EPERM, "cannot give up the capabilities");
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return fail(why, -errno, "cannot give up new privileges");
+	if (capng_change_id((int)user->uid, (int)user->gid,
+			    CAPNG_CLEAR_AMBIENT | (bounding ? CAPNG_CLEAR_BOUNDING : 0)))
+		return fail(why, -EPERM, "cannot change to this user; run as root");
 	return 0;
 }
 
-void isolate_log(const char *tag, const char *user)
+/* In the ambient and, with @bounding, the bounding set too. */
+static int drop_capabilities(unsigned int keep, bool bounding, const char **why)
+{
+	choose(keep);
+	if (capng_apply(bounding ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS) ||
+	    capng_apply(CAPNG_SELECT_AMBIENT))
+		return fail(why, -EPERM, "cannot give up the capabilities");
+	return 0;
+}
+
+/* On error returns -errno and *why: one English phrase (static). */
+static int drop(const struct options_user *user, unsigned int keep, const char **why)
+{
+	bool change = !is_user(user), bounding;
+	int r = 0;
+
+	*why = "";
+	keep = have_of(keep);
+	if (read_sets())
+		return fail(why, -EIO, "cannot read the capabilities");
+	/* without this one the bounding set cannot be changed, nor need it be: with new
+	 * privileges forbidden it says nothing any more */
+	bounding = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP);
+	if (change)
+		r = become_user(user, keep, bounding, why);
+	if (!r)
+		r = drop_capabilities(keep, bounding && !change, why);
+	if (!r && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return fail(why, -errno, "cannot give up new privileges");
+	return r;
+}
+
+/* Says in one line who we are now (@user, or NULL: who we were), and what cannot be done. */
+static void log_what_is_left(const char *tag, const char *user)
 {
 	static const char *const texts[] = {
 		[0] = "no capability: MAC and MTU of the interface cannot be changed, nor can it "
@@ -103,7 +130,30 @@ void isolate_log(const char *tag, const char *user)
 				      "changed, nor can it be watched in another network namespace",
 		[ISOLATE_NET_ADMIN | ISOLATE_SYS_ADMIN] = "CAP_NET_ADMIN and CAP_SYS_ADMIN alone",
 	};
-	unsigned int have = isolate_have(ISOLATE_NET_ADMIN | ISOLATE_SYS_ADMIN);
+	unsigned int have = have_of(ISOLATE_NET_ADMIN | ISOLATE_SYS_ADMIN);
 
 	log_info(tag, "running%s%s with %s", user ? " as " : "", user ? user : "", texts[have]);
+}
+
+int isolate_privileges(const struct options *o, const char *tag, bool needs_net_admin, char *error,
+		       size_t size)
+{
+	unsigned int keep = o->keep_caps      ? ISOLATE_NET_ADMIN | ISOLATE_SYS_ADMIN
+			    : needs_net_admin ? ISOLATE_NET_ADMIN
+					      : 0;
+	enum path_kind kind;
+	const char *why;
+	int r = drop(&o->user, keep, &why);
+
+	if (r && o->user.name) {
+		options_refuse(error, size, "user", o->user.name, "%s (%s)", why, strerror(-r));
+		return r;
+	}
+	if (r) {
+		snprintf(error, size, "%s: %s", why, strerror(-r));
+		return r;
+	}
+	log_what_is_left(tag, o->user.name);
+	/* what root may connect to, this user perhaps may not */
+	return o->server ? 0 : path_classify(o->path, &kind, error, size);
 }

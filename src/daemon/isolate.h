@@ -1,29 +1,45 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The privileges that the daemon was started with, and what is left of them. */
+/*
+ * The privileges that the daemon was started with, given up as soon as they have served, in
+ * stages between the steps of the start (main.c:start):
+ *
+ *   bridge_open, control_listen   with all that there is: interface, sockets, devices
+ *   isolate_privileges            the user, the capabilities, new privileges
+ *   bridge_start                  threads, io_uring, the device
+ *   isolate_syscalls              every system call that is not needed any more
+ *   the loop
+ */
 #ifndef DAEMON_ISOLATE_H
 #define DAEMON_ISOLATE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "daemon/options.h"
 
-/* Capabilities that may be kept, as far as they are there. */
-enum isolate_keep {
-	ISOLATE_NET_ADMIN = 1, /* change interfaces */
-	ISOLATE_SYS_ADMIN = 2, /* enter another network namespace */
+/*
+ * The user and the capabilities, once all is open that takes them and before any thread is
+ * made: becomes the user of --user, gives up every capability that --keep-caps or the
+ * interface (@needs_net_admin) does not ask for, for good, and can gain none by executing a
+ * program. What is left is logged: nobody who looks for the reason why an address does not
+ * change shall have to guess. On error returns -errno with one line in @error.
+ */
+int isolate_privileges(const struct options *o, const char *tag, bool needs_net_admin, char *error,
+		       size_t size);
+
+/* What a daemon does that others need not, for the filter of system calls. */
+enum isolate_use {
+	ISOLATE_URING = 1,	/* frames pass by io_uring */
+	ISOLATE_NAMESPACES = 2, /* the interface is followed to other namespaces */
+	ISOLATE_VETH = 4,
+	ISOLATE_KERNEL = 8, /* vhost-net */
 };
 
 /*
- * Becomes @user, with its groups (with an empty name: stays who it is), gives up every
- * capability that is not in @keep (of enum isolate_keep) for good, in the bounding and
- * the ambient set too, and can gain none by executing a program. Of this thread and
- * those that it makes later, so it comes before the workers.
- *
- * On error returns -errno and *why: one English phrase (static).
+ * From here on any system call kills the process but those that it needs, with @uses (of enum
+ * isolate_use); of all its threads and for good. 0 or -errno. Does nothing in a program built
+ * with sanitizers or for coverage, whose runtime calls anything.
  */
-int isolate_drop(const struct options_user *user, unsigned int keep, const char **why);
-
-/* Says in one line who we are now (@user, or NULL: who we were), and what cannot be done. */
-void isolate_log(const char *tag, const char *user);
+int isolate_syscalls(unsigned int uses);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "daemon/mac.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <systemd/sd-id128.h>
 
@@ -33,4 +34,10 @@ int mac_derive(const char *iface, const char *path, uint8_t mac[ETH_ALEN])
 		mac[i] = (uint8_t)(h >> 8 * i);
 	mac[0] = (uint8_t)((mac[0] & ~1u) | 2u); /* unicast, locally administered */
 	return 0;
+}
+
+void mac_format(char text[MAC_TEXT], const uint8_t mac[ETH_ALEN])
+{
+	snprintf(text, MAC_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
+		 mac[4], mac[5]);
 }

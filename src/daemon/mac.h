@@ -13,4 +13,9 @@
  */
 int mac_derive(const char *iface, const char *path, uint8_t mac[ETH_ALEN]);
 
+/* Room for an address as text, with its zero. */
+#define MAC_TEXT 18u
+
+void mac_format(char text[MAC_TEXT], const uint8_t mac[ETH_ALEN]);
+
 #endif

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -13,11 +14,12 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "daemon/bridge.h"
+#include "daemon/control.h"
+#include "daemon/isolate.h"
+#include "daemon/log_timer.h"
 #include "daemon/metric_log.h"
 #include "daemon/options.h"
 #include "daemon/path.h"
-
-#define PROGRAM "vubridge"
 
 /*
  * Where one of the three is closed, the next descriptor opened would take its place, and
@@ -39,7 +41,7 @@ static int occupy_standard_fds(void)
 static int on_end(sd_event_source *source, const struct signalfd_siginfo *si,
 		  void *userdata __attribute__((unused)))
 {
-	log_notice(PROGRAM, "ending on SIG%s", sigabbrev_np((int)si->ssi_signo));
+	log_notice(LOG_PROGRAM, "ending on SIG%s", sigabbrev_np((int)si->ssi_signo));
 	return sd_event_exit(sd_event_source_get_event(source), OPTIONS_EXIT_OK);
 }
 
@@ -88,40 +90,118 @@ static int block_signals(void)
 	return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -errno : 0;
 }
 
+/*
+ * Before whatever else is due: the loop takes the signal away from the cancel fd, so that an
+ * attempt to connect begun after that would not know that it shall end.
+ */
+static int add_end(sd_event *event, int signal)
+{
+	sd_event_source *source;
+	int r = sd_event_add_signal(event, &source, signal, on_end, NULL);
+
+	if (r < 0)
+		return r;
+	sd_event_source_set_floating(source, true);
+	r = sd_event_source_set_priority(source, SD_EVENT_PRIORITY_IMPORTANT);
+	sd_event_source_unref(source);
+	return r;
+}
+
 static int open_loop(sd_event **event)
 {
 	int r = sd_event_new(event);
 
 	if (r >= 0)
-		r = sd_event_add_signal(*event, NULL, SIGTERM, on_end, NULL);
+		r = add_end(*event, SIGTERM);
 	if (r >= 0)
-		r = sd_event_add_signal(*event, NULL, SIGINT, on_end, NULL);
+		r = add_end(*event, SIGINT);
 	if (r >= 0 && !ignores_hangup()) /* its terminal is gone */
-		r = sd_event_add_signal(*event, NULL, SIGHUP, on_end, NULL);
+		r = add_end(*event, SIGHUP);
+	if (r >= 0)
+		r = log_timer_add(*event);
 	if (r >= 0)
 		r = sd_event_set_watchdog(*event, true);
 	return r < 0 ? r : 0;
 }
 
+/* What runs on the loop. */
+struct parts {
+	struct bridge *bridge;
+	struct control *control;
+};
+
+static int filter_syscalls(const struct bridge *bridge, char *error, size_t size)
+{
+	const struct bridge_view v = bridge_view(bridge);
+	unsigned int uses = 0;
+	int r;
+
+	if (!strcmp(workers_io_name(v.workers), "uring"))
+		uses |= ISOLATE_URING;
+	if (v.options->keep_caps)
+		uses |= ISOLATE_NAMESPACES;
+	if (v.options->iface_type == OPTIONS_IFACE_VETH)
+		uses |= ISOLATE_VETH;
+	if (v.kind == PATH_VHOST_NET)
+		uses |= ISOLATE_KERNEL;
+	r = isolate_syscalls(uses);
+	if (r)
+		options_refuse(error, size, "seccomp", "on",
+			       "the kernel refuses it (%s), use --seccomp off", strerror(-r));
+	return r;
+}
+
+/* Each step with no more privileges than it takes. On error one line is in @error. */
+static int start(struct parts *p, sd_event *event, const struct options *options,
+		 enum path_kind kind, int cancel_fd, char *error, size_t size)
+{
+	int r = bridge_open(&p->bridge, event, options, kind, cancel_fd, error, size);
+
+	if (!r)
+		r = control_listen(&p->control, options, p->bridge, error, size);
+	if (!r)
+		r = isolate_privileges(options, bridge_name(p->bridge),
+				       bridge_view(p->bridge).kport->needs_net_admin, error, size);
+	if (!r)
+		r = bridge_start(p->bridge, error, size);
+	if (r)
+		return r;
+	r = control_start(p->control, event);
+	if (r) {
+		snprintf(error, size, "cannot serve the control socket: %s", strerror(-r));
+		return r;
+	}
+	return options->seccomp == OPTIONS_SECCOMP_ON ? filter_syscalls(p->bridge, error, size) : 0;
+}
+
+static void stop(struct parts *p)
+{
+	control_close(p->control);
+	bridge_close(p->bridge);
+}
+
 static int run(sd_event *event, const struct options *options, enum path_kind kind, int cancel_fd)
 {
 	char error[OPTIONS_ERROR_MAX];
-	struct bridge *bridge;
-	int r = bridge_open(&bridge, event, options, kind, cancel_fd, error, sizeof(error));
+	struct parts parts = {0};
+	int r = start(&parts, event, options, kind, cancel_fd, error, sizeof(error));
 
 	if (r) {
-		log_error(PROGRAM, "%s", error);
+		log_error(LOG_PROGRAM, "%s", error);
+		stop(&parts);
 		return OPTIONS_EXIT_SYSTEM;
 	}
-	r = sd_event_add_signal(event, NULL, SIGUSR1, on_usr1, bridge);
+	r = sd_event_add_signal(event, NULL, SIGUSR1, on_usr1, parts.bridge);
 	if (r >= 0) {
-		sd_notifyf(0, "READY=1\nSTATUS=%s for %s", bridge_name(bridge), options->path);
+		sd_notifyf(0, "READY=1\nSTATUS=%s for %s", bridge_name(parts.bridge),
+			   options->path);
 		r = sd_event_loop(event);
+		log_finish(); /* before what there is to say of the end */
 		sd_notify(0, "STOPPING=1");
 	}
-	bridge_close(bridge);
+	stop(&parts);
 	if (r < 0) {
-		log_error(PROGRAM, "the event loop failed: %s", strerror(-r));
+		log_error(LOG_PROGRAM, "the event loop failed: %s", strerror(-r));
 		return OPTIONS_EXIT_SYSTEM;
 	}
 	return r;
@@ -133,11 +213,11 @@ static int check_path(const struct options *options, enum path_kind *kind)
 	char error[OPTIONS_ERROR_MAX];
 
 	if (path_classify(options->path, kind, error, sizeof(error))) {
-		log_error(PROGRAM, "%s", error);
+		log_error(LOG_PROGRAM, "%s", error);
 		return OPTIONS_EXIT_SYSTEM;
 	}
 	if (options_check_path(options, *kind == PATH_VHOST_NET, error, sizeof(error))) {
-		log_error(PROGRAM, "%s", error);
+		log_error(LOG_PROGRAM, "%s", error);
 		return OPTIONS_EXIT_USAGE;
 	}
 	return OPTIONS_EXIT_OK;
@@ -153,14 +233,16 @@ int main(int argc, char **argv)
 
 	if (occupy_standard_fds())
 		return OPTIONS_EXIT_SYSTEM;
+	log_open();
 	r = options_parse(argc, argv, stdout, &options, error, sizeof(error));
 	if (r < 0) {
-		log_error(PROGRAM, "%s", error);
+		log_error(LOG_PROGRAM, "%s", error);
 		return OPTIONS_EXIT_USAGE;
 	}
 	if (r > 0)
 		return fflush(stdout) ? OPTIONS_EXIT_SYSTEM : OPTIONS_EXIT_OK;
 	log_set_level(options.log_level);
+	log_set_socket(options.path);
 	r = check_path(&options, &kind);
 	if (r)
 		return r;
@@ -173,12 +255,13 @@ int main(int argc, char **argv)
 		r = cancel_fd < 0 ? -errno : 0;
 	}
 	if (r) {
-		log_error(PROGRAM, "cannot set up the event loop: %s", strerror(-r));
+		log_error(LOG_PROGRAM, "cannot set up the event loop: %s", strerror(-r));
 		r = OPTIONS_EXIT_SYSTEM;
 	} else {
 		r = run(event, &options, kind, cancel_fd);
 	}
 	sd_event_unref(event);
 	close_fd(&cancel_fd);
+	log_finish();
 	return r;
 }

@@ -71,7 +71,8 @@ static void log_lane(const struct bridge_view *v, unsigned int pair,
 	add_scope(&l, v, METRIC_WORKER, pair % workers_count(v->workers), false);
 	add(&l, " drops:");
 	add_lane(&l, v, pair, direction, true);
-	log_notice(v->kport->name, "%sq%u:%s", metric_direction_name(direction), pair, l.text);
+	log_queue(LOG_NOTICE | LOG_ASKED, v->kport->name, metric_direction_name(direction)[0], pair,
+		  "%s", l.text + 1);
 }
 
 void metric_log(const struct bridge_view *v)
@@ -86,5 +87,5 @@ void metric_log(const struct bridge_view *v)
 	add_scope(&l, v, METRIC_BRIDGE, 0, true);
 	add(&l, ";");
 	add_scope(&l, v, METRIC_BRIDGE, 0, false);
-	log_notice(v->kport->name, "tx: drops:%s", l.text);
+	log_line(LOG_NOTICE | LOG_ASKED, v->kport->name, "tx: drops:%s", l.text);
 }

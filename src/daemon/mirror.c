@@ -97,6 +97,7 @@ int mirror_begin(struct mirror *m, char *error, size_t size)
 static void take_mac(struct mirror *m)
 {
 	const uint8_t *mac = m->vport->peer_mac;
+	char text[MAC_TEXT];
 	bool ours = !memcmp(m->kport->mac, m->mac, ETH_ALEN);
 	int r;
 
@@ -104,12 +105,12 @@ static void take_mac(struct mirror *m)
 	    !memcmp(mac, m->kport->mac, ETH_ALEN))
 		return;
 	r = set_mac(m, mac);
+	mac_format(text, mac);
 	if (r)
 		log_warning(tag(m), "cannot set the address that the backend gives: %s",
 			    strerror(-r));
 	else
-		log_notice(tag(m), "address %02x:%02x:%02x:%02x:%02x:%02x, by the backend", mac[0],
-			   mac[1], mac[2], mac[3], mac[4], mac[5]);
+		log_notice(tag(m), "address %s, by the backend", text);
 }
 
 static void warn_of_mtu(struct mirror *m)
@@ -226,4 +227,20 @@ void mirror_link(struct mirror *m, const struct linkmon_state *state)
 		return;
 	tell_mtu(m);
 	warn_of_mtu(m);
+}
+
+/* ---- what the user wants ---- */
+
+int mirror_set_mac(struct mirror *m, const uint8_t mac[ETH_ALEN])
+{
+	struct kport *kp = m->kport;
+
+	if (kp->ops->set_mac)
+		return kp->ops->set_mac(kp, mac);
+	return kp->ifindex ? rtnl_set_mac(m->rtnl, kp->ifindex, mac) : -EREMOTE;
+}
+
+int mirror_set_mtu(struct mirror *m, unsigned int mtu)
+{
+	return m->kport->ifindex ? rtnl_set_mtu(m->rtnl, m->kport->ifindex, mtu) : -EREMOTE;
 }

@@ -32,6 +32,12 @@ int mirror_begin(struct mirror *m, char *error, size_t size);
 int mirror_up(struct mirror *m);
 /* The kernel told a new state of the interface. */
 void mirror_link(struct mirror *m, const struct linkmon_state *state);
+/*
+ * What the user wants while it runs: set on the interface, of which the device learns as of
+ * any other change. 0 or -errno; -EREMOTE: the interface is out of reach.
+ */
+int mirror_set_mac(struct mirror *m, const uint8_t mac[ETH_ALEN]);
+int mirror_set_mtu(struct mirror *m, unsigned int mtu);
 /* The device's configuration changed: VPORT_ bits. */
 void mirror_device(struct mirror *m, unsigned int changes);
 

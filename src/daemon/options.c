@@ -70,6 +70,12 @@ static const struct option_choice choices_poll[] = {
 	{ NULL, 0 },
 };
 
+static const struct option_choice choices_seccomp[] = {
+	{ "on", OPTIONS_SECCOMP_ON },
+	{ "off", OPTIONS_SECCOMP_OFF },
+	{ NULL, 0 },
+};
+
 static const struct option_choice choices_log_level[] = {
 	{ "error", LOG_ERR },	{ "warning", LOG_WARNING }, { "notice", LOG_NOTICE },
 	{ "info", LOG_INFO },	{ "debug", LOG_DEBUG },	    { NULL, 0 },
@@ -146,6 +152,13 @@ static const struct option_row rows[] = {
 	  FIELD(user), .help = "run as this user once the interface is open" },
 	{ .name = "keep-caps",
 	  FIELD(keep_caps), .help = "keep CAP_NET_ADMIN and CAP_SYS_ADMIN" },
+	{ .name = "seccomp", .type = &option_choice, .metavar = "HOW", .fallback = "on",
+	  .choices = choices_seccomp,
+	  FIELD(seccomp), .help = "whether other system calls than needed kill" },
+	{ .name = "control", .type = &option_path, .metavar = "PATH",
+	  FIELD(control), .help = "the control socket, or none" },
+	{ .name = "control-group", .type = &option_group, .metavar = "GROUP",
+	  FIELD(control_group), .help = "group that may read the control socket" },
 	{ .name = "log-level", .type = &option_choice, .metavar = "LEVEL", .fallback = "info",
 	  .choices = choices_log_level,
 	  FIELD(log_level), .help = "least important lines to log" },
@@ -509,6 +522,38 @@ int options_parse(int argc, char **argv, FILE *text, struct options *out, char *
 	if (!r)
 		r = check_mandatory(&p);
 	return r ? r : check_together(&p);
+}
+
+static const struct option_row *find_name(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++)
+		if (!strcmp(rows[i].name, name))
+			return &rows[i];
+	return NULL;
+}
+
+int options_store(struct options *out, const char *name, const char *value, char *error,
+		  size_t size)
+{
+	const struct option_row *row = find_name(name);
+	char allowed[256], why[sizeof(allowed) + 16];
+
+	if (set_value(out, row, value))
+		return 0;
+	row->type->allowed(row, allowed, sizeof(allowed));
+	snprintf(why, sizeof(why), "must be %s", allowed);
+	return refuse(error, size, name, value, why);
+}
+
+const char *options_choice(const char *name, int value)
+{
+	const struct option_choice *c = find_name(name)->choices;
+
+	while (c->name && c->value != value)
+		c++;
+	return c->name;
 }
 
 int options_check_path(const struct options *o, bool vhost_net, char *error, size_t size)

@@ -18,6 +18,9 @@
 /* Enough for any line that options_parse, options_refuse or path_classify writes. */
 #define OPTIONS_ERROR_MAX 768u
 
+/* Of --control, instead of a path; a file of that name is ./none. */
+#define OPTIONS_CONTROL_NONE "none"
+
 /* Exit statuses of the program, as the manual page has them. */
 enum options_exit {
 	OPTIONS_EXIT_OK = 0,
@@ -53,6 +56,11 @@ enum options_poll {
 	OPTIONS_POLL_BUSY,
 };
 
+enum options_seccomp {
+	OPTIONS_SECCOMP_ON,
+	OPTIONS_SECCOMP_OFF,
+};
+
 /* Strings are argv's own or static. */
 struct options {
 	const char *path;
@@ -83,6 +91,9 @@ struct options {
 	bool hugepages;
 	struct options_user user;
 	bool keep_caps;
+	int seccomp; /* enum options_seccomp */
+	const char *control;   /* NULL: at the usual place; OPTIONS_CONTROL_NONE: none */
+	struct options_group control_group;
 	int log_level; /* LOG_ERR to LOG_DEBUG, for log_set_level */
 };
 
@@ -92,6 +103,15 @@ struct options {
  * or program name, in @error.
  */
 int options_parse(int argc, char **argv, FILE *text, struct options *out, char *error, size_t size);
+
+/*
+ * Reads @value as that of the option called @name, whose row there is, into *out. -EINVAL
+ * with one line in @error, "NAME 'VALUE': must be …".
+ */
+int options_store(struct options *out, const char *name, const char *value, char *error,
+		  size_t size);
+/* The word that stands for @value of an option that takes one of some words, or NULL. */
+const char *options_choice(const char *name, int value);
 
 /*
  * Refuses the options that make no sense with what the path is: vhost-net or, with

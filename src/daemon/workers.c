@@ -23,7 +23,8 @@ struct workers {
 	unsigned int n;
 	struct worker **workers;   /* [n] */
 	sd_event_source **sources; /* [n] */
-	unsigned int running;      /* pairs that are forwarded for */
+	unsigned int running;	   /* pairs that are forwarded for */
+	struct workers_poll poll;
 };
 
 static const char *tag(const struct workers *ws)
@@ -68,6 +69,15 @@ int workers_send(struct workers *ws, unsigned int pair, const void *packet, uint
 	return worker_send(worker_of(ws, pair), pair, packet, len);
 }
 
+void workers_set_poll(struct workers *ws, bool busy, unsigned int idle_us)
+{
+	unsigned int i;
+
+	ws->poll = (struct workers_poll){.busy = busy, .idle_us = idle_us};
+	for (i = 0; i < ws->n; i++)
+		worker_set_poll(ws->workers[i], busy, idle_us);
+}
+
 /* ---- failures ---- */
 
 static void on_failure(struct workers *ws, struct worker_failure failure)
@@ -102,6 +112,11 @@ static int on_worker(sd_event_source *source __attribute__((unused)), int fd,
 }
 
 /* ---- what can be seen ---- */
+
+struct workers_poll workers_poll(const struct workers *ws)
+{
+	return ws->poll;
+}
 
 unsigned int workers_count(const struct workers *ws)
 {
@@ -147,8 +162,8 @@ static int open_worker(struct workers *ws, sd_event *event, unsigned int i, int 
 		      o->io == OPTIONS_IO_PLAIN ? WORKER_IO_PLAIN :
 						  WORKER_IO_AUTO,
 		.merge = merge_config(ws),
-		.busy = o->poll == OPTIONS_POLL_BUSY,
-		.idle_us = o->idle_us,
+		.busy = ws->poll.busy,
+		.idle_us = ws->poll.idle_us,
 		.cpu = o->cpus.n ? o->cpus.cpu[i % o->cpus.n] : -1,
 	};
 	int r = worker_open(&ws->workers[i], &config, io_error);
@@ -203,6 +218,8 @@ int workers_open(struct workers **out, sd_event *event, const struct options *op
 	ws->kp = kp;
 	ws->events = events;
 	ws->owner = owner;
+	ws->poll.busy = options->poll == OPTIONS_POLL_BUSY;
+	ws->poll.idle_us = options->idle_us;
 	ws->n = options->workers ? MIN(options->workers, kp->pairs) : kp->pairs;
 	r = open_all(ws, event, error, size);
 	if (r) {

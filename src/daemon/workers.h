@@ -39,6 +39,15 @@ void workers_run(struct workers *ws, struct vq **vqs, unsigned int n, uint64_t t
 /* Sends a packet of our own by the rings of @pair, as worker_send does. */
 int workers_send(struct workers *ws, unsigned int pair, const void *packet, uint32_t len);
 
+/* Changes how all of them wait for work. */
+void workers_set_poll(struct workers *ws, bool busy, unsigned int idle_us);
+
+struct workers_poll {
+	bool busy;
+	unsigned int idle_us;
+};
+struct workers_poll workers_poll(const struct workers *ws);
+
 unsigned int workers_count(const struct workers *ws);
 struct worker_counters workers_counters(const struct workers *ws, unsigned int pair);
 /* "uring" or "plain" */

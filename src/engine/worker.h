@@ -52,6 +52,9 @@ void worker_stop(struct worker *w, unsigned int pair);
  */
 int worker_send(struct worker *w, unsigned int pair, const void *packet, uint32_t len);
 
+/* Changes how it waits for work, busy and idle_us of its configuration, at any time. */
+void worker_set_poll(struct worker *w, bool busy, unsigned int idle_us);
+
 /*
  * Readable when the worker gave up on a ring or on an fd; worker_take_failure then
  * says which, one failure a call and each once. The pair waits for worker_stop, which

@@ -97,6 +97,11 @@ int worker_send(struct worker *w, unsigned int pair, const void *packet, uint32_
 		       });
 }
 
+void worker_set_poll(struct worker *w, bool busy, unsigned int idle_us)
+{
+	post(w, &(struct request){.kind = REQUEST_POLL, .busy = busy, .idle_us = idle_us});
+}
+
 int worker_event_fd(const struct worker *w)
 {
 	return w->event_fd;

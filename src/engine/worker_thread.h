@@ -15,7 +15,7 @@
 
 enum pair_state { PAIR_PARKED, PAIR_RUNNING, PAIR_FAILED };
 
-enum request_kind { REQUEST_START, REQUEST_STOP, REQUEST_SEND, REQUEST_QUIT };
+enum request_kind { REQUEST_START, REQUEST_STOP, REQUEST_SEND, REQUEST_POLL, REQUEST_QUIT };
 
 struct pair;
 
@@ -26,6 +26,8 @@ struct request {
 	uint64_t taken;		       /* HOST_ bits of the peer */
 	const void *packet;	       /* to send */
 	uint32_t len;
+	bool busy; /* how to poll */
+	unsigned int idle_us;
 	int result;
 	sem_t done;
 	bool answered; /* atomic, set before done: the order that ThreadSanitizer can see */
@@ -49,7 +51,7 @@ struct pair {
 };
 
 struct worker {
-	/* set before the thread runs, constant afterwards */
+	/* set before the thread runs, constant afterwards, but for how to poll, its own then */
 	struct worker_config config;
 	pthread_t thread;
 	int mail_fd;  /* eventfd: there is a letter */

@@ -16,6 +16,7 @@
 #include "net/rtnl.h"
 
 #include <fcntl.h>
+#include <linux/if_arp.h>
 #include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
@@ -214,6 +215,19 @@ static int tap_persist(struct kport *kp)
 	return err;
 }
 
+/* By its descriptor, which takes no capability, and wherever the interface is. */
+static int tap_set_mac(struct kport *kp, const uint8_t mac[ETH_ALEN])
+{
+	struct ifreq ifr = {.ifr_hwaddr.sa_family = ARPHRD_ETHER};
+	int err;
+
+	memcpy(ifr.ifr_hwaddr.sa_data, mac, ETH_ALEN);
+	err = tap_ioctl(kp->fds[0], SIOCSIFHWADDR, &ifr);
+	if (!err)
+		memcpy(kp->mac, mac, ETH_ALEN);
+	return err;
+}
+
 /* Is the interface, called by its name of now, where our netlink socket looks? */
 static bool tap_is_here(struct tap *tap)
 {
@@ -302,6 +316,7 @@ static const struct kport_ops tap_ops = {
 	.set_carrier = tap_set_carrier,
 	.set_offload = tap_set_offload,
 	.set_pairs = tap_set_pairs,
+	.set_mac = tap_set_mac,
 	.get_overflows = tap_get_overflows,
 	.persist = tap_persist,
 	.find = tap_find,

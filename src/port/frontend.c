@@ -379,6 +379,7 @@ static int start(struct vport *vp)
 static void stop(struct vport *vp)
 {
 	struct frontend *fe = to_frontend(vp);
+	int cancel_fd = fe->vhost->cancel_fd;
 
 	if (fe->timer)
 		sd_event_source_set_enabled(fe->timer, SD_EVENT_OFF);
@@ -389,6 +390,7 @@ static void stop(struct vport *vp)
 		fe->vhost->cancel_fd = -1; /* what made us stop shall not cut this short */
 		fe->vhost->deadline_ns = now_ns() + FAREWELL_NS;
 		device_shut_down(&fe->device);
+		fe->vhost->cancel_fd = cancel_fd;
 		forget(fe);
 	}
 	fe->state = FRONTEND_STOPPED;
@@ -400,9 +402,9 @@ static void broken(struct vport *vp, const struct vq *vq)
 
 	if (fe->state != FRONTEND_UP)
 		return;
-	log_warning(fe->config.tag, "%cxq%u: the backend broke the rules: %s (%u); disconnecting",
-		    vq->direction == VQ_CONTENT ? 'r' : 't', vq->index / 2u, vq->why,
-		    vq->why_value);
+	log_queue(LOG_WARNING, fe->config.tag, vq->direction == VQ_CONTENT ? 'r' : 't',
+		  vq->index / 2u, "the backend broke the rules: %s (%u); disconnecting", vq->why,
+		  vq->why_value);
 	come_down(fe);
 	device_fail(&fe->device);
 	close_and_retry(fe);

@@ -71,4 +71,4 @@ wait_carrier "$NS_A" vnet0 down 2
 cross_start --link down
 wait_until 5 grep -q 'carrier stays off: link down' "$TMP/va.log" || fail "link down was not heard"
 carrier_is "$NS_A" vnet0 down || fail "the carrier is on, the link is down"
-[ "$(log_lines va 'carrier on')" = $((rounds + 1)) ] || fail "carrier on was not logged once each time"
+[ "$(log_times va 'carrier on')" = $((rounds + 1)) ] || fail "carrier on was not logged once each time"

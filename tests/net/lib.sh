@@ -3,11 +3,12 @@
 # What the tests in namespaces share. A test sources it first; when the test ends,
 # however it ends, its processes, namespaces and files are gone.
 #
-# make check sets VUBRIDGE, VU_PEER and top_srcdir; by hand they are looked for in the
+# make check sets VUBRIDGE, VUBCTL, VU_PEER and top_srcdir; by hand they are looked for in the
 # current directory.
 set -eu -o pipefail
 
 VUBRIDGE=${VUBRIDGE:-$PWD/vubridge}
+VUBCTL=${VUBCTL:-$PWD/vubctl}
 VU_PEER=${VU_PEER:-$PWD/tests/peer/vu_peer}
 LIB_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/vubridge-test.XXXXXX")
@@ -122,11 +123,14 @@ start() {
   LIB_PIDS+=("$!")
 }
 
-# start_vubridge NAME NS ARGUMENT…: with interfaces of $IFACE_TYPE, tap or veth, if it is set
+# start_vubridge NAME NS ARGUMENT…: with interfaces of $IFACE_TYPE, tap or veth, if it is set;
+# its control socket is NAME.control, or with CONTROL=default at the usual place
 start_vubridge() {
-  local name=$1 ns=$2
+  local name=$1 ns=$2 control=(--control "$TMP/$1.control")
   shift 2
-  start "$name" "${URGENT[@]}" ip netns exec "$ns" "$VUBRIDGE" ${IFACE_TYPE:+--iface-type "$IFACE_TYPE"} "$@"
+  [ "${CONTROL:-}" != default ] || control=()
+  start "$name" "${URGENT[@]}" ip netns exec "$ns" "$VUBRIDGE" \
+    ${IFACE_TYPE:+--iface-type "$IFACE_TYPE"} "${control[@]}" "$@"
 }
 
 # start_peer NAME ARGUMENT…: the test peer; returns when it listens
@@ -184,6 +188,13 @@ ping_ok() {
 
 # log_lines NAME PATTERN: how many lines of its log match
 log_lines() { grep -cE "$2" "$TMP/$1.log" || true; }
+
+# log_times NAME PATTERN: how often such a line was logged, also when the log held it back
+log_times() {
+  sleep 1.1 # until it is told
+  awk -v pattern="$2" '$0 ~ pattern { n += match($0, /\([0-9]+ times more\)$/) ? substr($0, RSTART + 1) : 1 }
+    END { print n + 0 }' "$TMP/$1.log"
+}
 
 # said NAME: its log, without the line on privileges that each start has
 said() { grep -v ': running .*with ' "$TMP/$1.log" || true; }

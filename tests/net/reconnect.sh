@@ -96,4 +96,4 @@ stop "${PID[peer]}"
 wait_carrier "$NS_A" vnet0 down
 in_ns "$NS_A" python3 "$TMP/restarts.py" "$VU_PEER" "$SOCK_A" "$SOCK_B" "${RESTARTS:-1000}" \
   "${PID[va]}" "${PID[vb]}" || fail "restarts"
-[ "$(log_lines va 'carrier on')" -ge "${RESTARTS:-1000}" ] || fail "carrier on was not logged each time"
+[ "$(log_times va 'carrier on')" -ge "${RESTARTS:-1000}" ] || fail "carrier on was not logged each time"

@@ -75,7 +75,7 @@ used=$(($(cpu_ticks "${PID[va]}") - before))
 ip -n "$NS_A" link set vnet0 up
 pair_wait up
 wait_until 5 ping_ok "$NS_A" 10.0.0.2 || fail "no ping after down and up"
-[ "$(log_lines va 'carrier o(n|ff)')" = 5 ] || fail "the user's down was taken for the backend's"
+[ "$(log_times va 'carrier o(n|ff)')" = 5 ] || fail "the user's down was taken for the backend's"
 
 # Into another namespace: traffic, carrier and reconnect go on.
 ns_add c

@@ -38,8 +38,9 @@ static const char *expected(bool connected, bool ready, bool enabled, bool up)
 
 static void check(const struct carrier_inputs *in)
 {
-	const char *want = expected(in->connected, in->device_status & 4, in->rings_enabled,
-				    in->net_status & 1);
+	const char *want = !in->wanted ? "link set down" :
+					 expected(in->connected, in->device_status & 4,
+						  in->rings_enabled, in->net_status & 1);
 	const char *got = carrier_reason(in);
 
 	assert_int_equal(carrier_is_on(in), !want);
@@ -60,9 +61,10 @@ static void test_all(void **state)
 	(void)state;
 	for (status = 0; status < 256; status++) {
 		for (net = 0; net < 256 * 4; net++) {
-			for (flags = 0; flags < 4; flags++) {
+			for (flags = 0; flags < 8; flags++) {
 				in.connected = flags & 1;
 				in.rings_enabled = flags & 2;
+				in.wanted = flags & 4;
 				in.device_status = (uint8_t)status;
 				in.net_status = (uint16_t)((net & 0xff) | (net >> 8) << 14);
 				check(&in);
@@ -77,7 +79,8 @@ static void test_all(void **state)
 /* LINK_UP and ACKNOWLEDGE are both 1: one must not stand in for the other. */
 static void test_bits_do_not_mix(void **state)
 {
-	struct carrier_inputs in = { .connected = true, .rings_enabled = true };
+	struct carrier_inputs in = {
+		.wanted = true, .connected = true, .rings_enabled = true};
 
 	(void)state;
 	in.device_status = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |

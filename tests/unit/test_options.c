@@ -288,6 +288,41 @@ static void test_flag_with_value(void **state)
 	assert_refused("--help 'me': takes no value", "--help=me");
 }
 
+static void test_control(void **state)
+{
+	struct run run;
+
+	(void)state;
+	assert_taken(&run, "--path=s");
+	assert_null(run.o.control);
+	assert_false(run.o.control_group.given);
+	assert_taken(&run, "--path=s", "--control=/run/c", "--control-group", "7");
+	assert_string_equal(run.o.control, "/run/c");
+	assert_int_equal(run.o.control_group.gid, 7);
+	assert_taken(&run, "--path=s", "--control", "none");
+	assert_string_equal(run.o.control, OPTIONS_CONTROL_NONE);
+}
+
+/* One value by its option's name, as the control socket gives it. */
+static void test_store(void **state)
+{
+	char error[OPTIONS_ERROR_MAX];
+	struct options o = {0};
+
+	(void)state;
+	assert_int_equal(options_store(&o, "mtu", "9000", error, sizeof(error)), 0);
+	assert_int_equal(o.mtu, 9000);
+	assert_int_equal(options_store(&o, "log-level", "debug", error, sizeof(error)), 0);
+	assert_int_equal(o.log_level, LOG_DEBUG);
+	assert_int_equal(options_store(&o, "mtu", "67", error, sizeof(error)), -EINVAL);
+	assert_string_equal(error, "mtu '67': must be a whole number from 68 to 65521");
+	assert_int_equal(options_store(&o, "poll", "", error, sizeof(error)), -EINVAL);
+	assert_string_equal(error, "poll '': must be one of adaptive, busy");
+	assert_string_equal(options_choice("poll", OPTIONS_POLL_BUSY), "busy");
+	assert_string_equal(options_choice("log-level", LOG_ERR), "error");
+	assert_null(options_choice("log-level", 99));
+}
+
 static void test_other_words(void **state)
 {
 	(void)state;
@@ -394,6 +429,8 @@ int main(void)
 		cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_repeated),
 		cmocka_unit_test(test_flag_with_value),
+		cmocka_unit_test(test_control),
+		cmocka_unit_test(test_store),
 		cmocka_unit_test(test_other_words),
 		cmocka_unit_test(test_help),
 		cmocka_unit_test(test_version),

@@ -236,6 +236,28 @@ static void notifications(void **state)
 	worker_rig_await(&c.to_vq->kicks, 50);
 }
 
+/* How it waits is changed while it runs: the one never sleeps, the other does at once. */
+static void changes_its_wait(void **state)
+{
+	struct worker_rig *b = *state;
+	const uint64_t *sleeps;
+	uint64_t before;
+
+	b->config.idle_us = 0;
+	worker_rig_open(b);
+	worker_rig_start(b, 0);
+	worker_rig_reflect(b, 0);
+	sleeps = worker_counters(b->w, 0).sleeps;
+	worker_rig_await(sleeps, 1);
+	worker_set_poll(b->w, true, 0);
+	before = count_read(sleeps);
+	worker_rig_round_trips(b, 0, 0, 100);
+	assert_int_equal(count_read(sleeps), before);
+	worker_set_poll(b->w, false, 0);
+	worker_rig_await(sleeps, before + 1);
+	worker_rig_round_trips(b, 0, 100, 200);
+}
+
 /* ---- one side waits for the other ---- */
 
 /* No room in the ring: it is woken when there is, and what waited at the fd comes. */
@@ -527,6 +549,7 @@ int main(void)
 		WORKER_RIG_PLAIN(spins_before_sleep), WORKER_RIG_PLAIN(both_ways),
 		WORKER_RIG_PLAIN(two_workers),	     WORKER_RIG_PLAIN(sleeps_and_wakes),
 		WORKER_RIG_PLAIN(notifications),     WORKER_RIG_PLAIN(waits_for_ring),
+		WORKER_RIG_PLAIN(changes_its_wait),
 		WORKER_RIG_PLAIN(waits_for_fd),	     WORKER_RIG_PLAIN(stale_frames),
 		WORKER_RIG_PLAIN(restarts),	     WORKER_RIG_PLAIN(new_rings),
 		WORKER_RIG_PLAIN(stale_content),
@@ -536,6 +559,7 @@ int main(void)
 		WORKER_RIG_URING(echoes),	     WORKER_RIG_URING(busy_never_sleeps),
 		WORKER_RIG_URING(both_ways),	     WORKER_RIG_URING(two_workers),
 		WORKER_RIG_URING(sleeps_and_wakes),  WORKER_RIG_URING(waits_for_ring),
+		WORKER_RIG_URING(changes_its_wait),
 		WORKER_RIG_URING(waits_for_fd),	     WORKER_RIG_URING(stale_frames),
 		WORKER_RIG_URING(restarts),	     WORKER_RIG_URING(new_rings),
 		WORKER_RIG_URING(stale_content),

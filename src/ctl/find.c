@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "ctl/find.h"
+
+#include <errno.h>
+#include <glob.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/fdmsg.h"
+#include "base/util.h"
+
+#define PROBE_MS  1000
+#define PATTERN	  "%s/dpdk/vubridge-*/dpdk_telemetry.v2*"
+#define DIRECTORY "/vubridge-"
+#define FILE_NAME "/dpdk_telemetry.v2"
+
+/* /run/dpdk/vubridge-IFACE/dpdk_telemetry.v2[:N] to IFACE[:N] */
+static bool name_of(char *name, size_t size, const char *path)
+{
+	const char *file = strstr(path, FILE_NAME), *dir = NULL, *p = path;
+	const char *suffix;
+
+	while (file && (p = strstr(p, DIRECTORY)) && p < file)
+		dir = p++;
+	if (!dir)
+		return false;
+	dir += strlen(DIRECTORY);
+	suffix = file + strlen(FILE_NAME);
+	if (*suffix && *suffix != ':')
+		return false;
+	snprintf(name, size, "%.*s%s", (int)(file - dir), dir, suffix);
+	return true;
+}
+
+/* IFACE stands for all of that name, IFACE:N for one of them; the first has no number. */
+static bool is_wanted(const char *name, const char *wanted)
+{
+	size_t len = strlen(wanted);
+
+	if (len > 2 && !strcmp(wanted + len - 2, ":0"))
+		return strlen(name) == len - 2 && !strncmp(name, wanted, len - 2);
+	return !strncmp(name, wanted, len) && (!name[len] || name[len] == ':');
+}
+
+/* A dead vubridge leaves its socket behind; to a live one there is a way, if it is allowed. */
+static bool is_dead(const char *path)
+{
+	const struct fdmsg_wait wait = fdmsg_wait_ms(PROBE_MS, -1);
+	int fd = fdmsg_connect(path, SOCK_SEQPACKET, &wait);
+	bool dead = fd == -ECONNREFUSED;
+
+	close_fd(&fd);
+	return dead;
+}
+
+static int add(struct find_list *list, const char *name, const char *path)
+{
+	struct find_entry *entries = realloc(list->entries, (list->n + 1) * sizeof(*entries));
+
+	if (!entries)
+		return -ENOMEM;
+	list->entries = entries;
+	snprintf(entries[list->n].name, sizeof(entries[list->n].name), "%s", name);
+	snprintf(entries[list->n].path, sizeof(entries[list->n].path), "%s", path);
+	list->n++;
+	return 0;
+}
+
+static int search(struct find_list *list, const char *runtime, const char *wanted)
+{
+	char pattern[PATH_MAX], name[PATH_MAX];
+	glob_t g;
+	size_t i;
+	int r = 0;
+
+	snprintf(pattern, sizeof(pattern), PATTERN, runtime);
+	if (glob(pattern, 0, NULL, &g))
+		return 0;
+	for (i = 0; i < g.gl_pathc && !r; i++)
+		if (name_of(name, sizeof(name), g.gl_pathv[i]) &&
+		    (!wanted || is_wanted(name, wanted)) && !is_dead(g.gl_pathv[i]))
+			r = add(list, name, g.gl_pathv[i]);
+	globfree(&g);
+	return r;
+}
+
+int find_sockets(struct find_list *list, const char *name)
+{
+	const char *own = getenv("XDG_RUNTIME_DIR");
+	int r;
+
+	*list = (struct find_list){0};
+	if (name && strchr(name, '/'))
+		return add(list, name, name);
+	r = search(list, "/run", name);
+	if (!r && own && own[0] == '/')
+		r = search(list, own, name);
+	return r;
+}
+
+void find_free(struct find_list *list)
+{
+	free(list->entries);
+	*list = (struct find_list){0};
+}
