@@ -14,6 +14,7 @@
 #include "base/uapi.h"
 #include "base/util.h"
 #include "net/rtnl.h"
+#include "net/tap_offload.h"
 
 #include <fcntl.h>
 #include <linux/if_arp.h>
@@ -28,17 +29,6 @@
 /* Packets for each queue, against 1000 of the kernel's own: a burst of TCP is longer. */
 #define TAP_TXQLEN 4096u
 
-#define TAP_FEATURE(name) (UINT64_C(1) << VIRTIO_NET_F_##name)
-
-/* What every kernel takes on write, whatever TUNSETOFFLOAD said. */
-#define TAP_GUEST_ALWAYS                                                                           \
-	(TAP_FEATURE(GUEST_CSUM) | TAP_FEATURE(GUEST_TSO4) | TAP_FEATURE(GUEST_TSO6) |             \
-	 TAP_FEATURE(GUEST_ECN))
-
-#define TAP_HOST                                                                                   \
-	(TAP_FEATURE(CSUM) | TAP_FEATURE(HOST_TSO4) | TAP_FEATURE(HOST_TSO6) |                     \
-	 TAP_FEATURE(HOST_ECN) | TAP_FEATURE(HOST_USO))
-
 struct tap {
 	struct kport kport;
 	struct rtnl *rtnl;
@@ -46,21 +36,6 @@ struct tap {
 	bool persist;          /* it shall outlive us */
 	int *failed;           /* [pairs]: -errno of a read behind frames, not told yet */
 	int fds[];             /* [pairs], then failed */
-};
-
-struct tap_offload {
-	uint64_t feature;
-	unsigned int tun;   /* TUN_F_ bits */
-	uint64_t needs_any; /* else the kernel refuses it */
-};
-
-static const struct tap_offload tap_offloads[] = {
-	{ TAP_FEATURE(CSUM), TUN_F_CSUM, 0 },
-	{ TAP_FEATURE(HOST_TSO4), TUN_F_TSO4, TAP_FEATURE(CSUM) },
-	{ TAP_FEATURE(HOST_TSO6), TUN_F_TSO6, TAP_FEATURE(CSUM) },
-	{ TAP_FEATURE(HOST_ECN), TUN_F_TSO_ECN, TAP_FEATURE(HOST_TSO4) | TAP_FEATURE(HOST_TSO6) },
-	/* the kernel takes both or none */
-	{ TAP_FEATURE(HOST_USO), TUN_F_USO4 | TUN_F_USO6, TAP_FEATURE(CSUM) },
 };
 
 static struct tap *tap_of(struct kport *kp)
@@ -127,40 +102,6 @@ static int tap_set_carrier(struct kport *kp, bool on)
 
 	if (!err) /* the carrier is set whatever comes of this */
 		rtnl_get(tap_of(kp)->rtnl, kp->ifindex, &info);
-	return err;
-}
-
-/* ioctl's argument is the value itself here, not a pointer. */
-static int tap_set_tun_offload(struct kport *kp, unsigned int tun)
-{
-	return ioctl(kp->fds[0], TUNSETOFFLOAD, (unsigned long)tun) < 0 ? -errno : 0;
-}
-
-/* The TUN_F_ bits for the offloads in @features; those without what they need are left out. */
-static unsigned int tap_tun_offload(uint64_t features)
-{
-	unsigned int tun = 0;
-	uint64_t taken = 0;
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(tap_offloads); i++) {
-		const struct tap_offload *o = &tap_offloads[i];
-
-		if (!(features & o->feature) || (o->needs_any && !(taken & o->needs_any)))
-			continue;
-		taken |= o->feature;
-		tun |= o->tun;
-	}
-	return tun;
-}
-
-static int tap_set_offload(struct kport *kp, uint64_t host_features)
-{
-	uint64_t features = host_features & kp->offloads & TAP_HOST;
-	int err = tap_set_tun_offload(kp, tap_tun_offload(features));
-
-	if (!err)
-		kp->offered = features;
 	return err;
 }
 
@@ -314,7 +255,7 @@ static const struct kport_ops tap_ops = {
 	.send = tap_send,
 	.receive = tap_receive,
 	.set_carrier = tap_set_carrier,
-	.set_offload = tap_set_offload,
+	.set_offload = tap_offload_set,
 	.set_pairs = tap_set_pairs,
 	.set_mac = tap_set_mac,
 	.get_overflows = tap_get_overflows,
@@ -512,35 +453,10 @@ static int tap_set_header(struct tap *tap, const char **why)
 	return err ? tap_fail(why, err, "the kernel's TAP does not do virtio 1.0 headers") : 0;
 }
 
-/*
- * Unknown bits are refused together with known ones, so the sets are tried from the
- * largest down. What the kernel hands out it takes as well, USO included.
- */
 static int tap_probe_offloads(struct tap *tap, const char **why)
 {
-	static const uint64_t sets[] = {
-		TAP_FEATURE(CSUM) | TAP_FEATURE(HOST_TSO4) | TAP_FEATURE(HOST_TSO6) |
-			TAP_FEATURE(HOST_ECN) | TAP_FEATURE(HOST_USO),
-		TAP_FEATURE(CSUM) | TAP_FEATURE(HOST_TSO4) | TAP_FEATURE(HOST_TSO6) |
-			TAP_FEATURE(HOST_ECN),
-		TAP_FEATURE(CSUM) | TAP_FEATURE(HOST_TSO4) | TAP_FEATURE(HOST_TSO6),
-		TAP_FEATURE(CSUM),
-	};
-	struct kport *kp = &tap->kport;
-	size_t i;
-	int err;
+	int err = tap_offload_probe(&tap->kport);
 
-	kp->offloads = TAP_GUEST_ALWAYS;
-	for (i = 0; i < ARRAY_SIZE(sets); i++) {
-		if (tap_set_tun_offload(kp, tap_tun_offload(sets[i])))
-			continue;
-		kp->offloads |= sets[i];
-		break;
-	}
-	if (kp->offloads & TAP_FEATURE(HOST_USO))
-		kp->offloads |= TAP_FEATURE(GUEST_USO4) | TAP_FEATURE(GUEST_USO6);
-	/* none until the peer's features are known; an earlier user may have left some on */
-	err = tap_set_tun_offload(kp, 0);
 	return err ? tap_fail(why, err, "the kernel does not turn the TAP's offloads off") : 0;
 }
 

@@ -92,6 +92,11 @@ static const struct case_ cases[] = {
 	  { "" } },
 	{ "user", NULL, "the name of a user of this system", NULL, { "root" },
 	  { "", "no-such-user", "0", " root", "root:root" } },
+	{ "seccomp", NULL, "one of on, off", NULL, { "on", "off" }, { "", "0", "1", "On", "yes" } },
+	{ "control", NULL, "a path of 1 to 4095 bytes without control characters", NULL,
+	  { "none", "/run/c", "c" }, { "" } },
+	{ "control-group", NULL, "the name or number of a group", NULL,
+	  { "root", "0", "4242" }, { "", "no such group", "-1", "2147483648", "0x0" } },
 	{ "log-level", NULL, "one of error, warning, notice, info, debug", NULL,
 	  { "error", "warning", "notice", "info", "debug" }, { "", "7", "inf", "INFO" } },
 };
