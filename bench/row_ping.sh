@@ -15,9 +15,10 @@ row_6() {
   lab ping_tcp_case
 }
 
-# the round trips of PINGS pings to an address, in ns a, as they come; µs, one a line
+# The round trips of PINGS pings to an address, in ns a, as they come; µs, one a line. When too
+# many are lost, it ends before it has sent all of them.
 pings() {
-  in_ns "$NS_A" chrt -f 2 ping -n -i "$PING_INTERVAL" -c "$1" -W 2 "$2" |
+  in_ns "$NS_A" chrt -f 2 ping -n -i "$PING_INTERVAL" -c "$PINGS" -W 1 -w 20 "$1" | tee "$TMP/pings.log" |
     sed -nE 's/.* time=([0-9.]+) ms$/\1/p' | awk '{ print $1 * 1000 }'
 }
 
@@ -49,7 +50,7 @@ ping_idle_sample() {
   address "$NS_A" vnet0 198.18.0.1/24
   wait_until 10 ping_ok "$NS_A" 198.18.0.2 || fail "no answer through $1"
   sleep "$SETTLE"
-  pings "$PINGS" 198.18.0.2 >"$TMP/pings"
+  pings 198.18.0.2 >"$TMP/pings"
   record_pings "idle" "$1" "$TMP/pings"
 }
 
@@ -69,7 +70,7 @@ ping_tcp_sample() {
   start iperf-client ip netns exec "$NS_A" iperf3 -c 198.18.0.2 -p 5300 -t 120
   sleep 1
   alive "${PID[iperf-client]}" || fail "iperf3 does not run"
-  pings "$PINGS" 198.18.0.2 >"$TMP/pings" || true
+  pings 198.18.0.2 >"$TMP/pings" || true
   alive "${PID[iperf-client]}" || fail "iperf3 ended before ping"
   record_pings "beside TCP" "$1" "$TMP/pings"
 }
