@@ -55,6 +55,17 @@ trap lib_cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
+# nested COMMAND…: in a subshell, with which its own processes, namespaces and files end
+nested() (
+  LIB_PIDS=() LIB_NAMESPACES=() LIB_HOOKS=()
+  TMP=$(mktemp -d "$TMP/nested.XXXXXX")
+  trap lib_cleanup EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM HUP
+  set -e
+  "$@"
+)
+
 # at_exit COMMAND: run it when the test ends, the latest first
 at_exit() { LIB_HOOKS+=("$1"); }
 
@@ -201,15 +212,19 @@ said() { grep -v ': running .*with ' "$TMP/$1.log" || true; }
 
 # ---- traffic ----
 
+# iperf_serve NS: for one run; its number in ${PID[iperf-server]}
+iperf_serve() {
+  start iperf-server ip netns exec "$1" iperf3 -s -1 -p 5300
+  wait_until 5 sh -c "ip netns exec '$1' ss -Hltn 'sport = :5300' | grep -q ." ||
+    fail "iperf3 does not listen"
+}
+
 # iperf NS-SERVER NS-CLIENT ADDRESS ARGUMENT…: JSON to iperf.json; one run
 iperf() {
   local server=$1 client=$2 to=$3 pid i
   shift 3
-  in_ns "$server" iperf3 -s -1 -p 5300 >"$TMP/iperf-server.log" 2>&1 &
-  pid=$!
-  LIB_PIDS+=("$pid")
-  wait_until 5 sh -c "ip netns exec '$server' ss -Hltn 'sport = :5300' | grep -q ." ||
-    fail "iperf3 does not listen"
+  iperf_serve "$server"
+  pid=${PID[iperf-server]}
   for ((i = 0; i < 3; i++)); do
     if in_ns "$client" timeout 60 iperf3 -c "$to" -p 5300 -J "$@" >"$TMP/iperf.json" 2>&1; then
       stop "$pid"

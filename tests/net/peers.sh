@@ -41,37 +41,54 @@ hugepages_ensure() {
 
 hugepages_restore() { echo "$LIB_PAGES_BEFORE" >/proc/sys/vm/nr_hugepages; }
 
-# testpmd_start NAME huge|nohuge MODE SOCKET…: a net_vhost port each, forwarding started.
-# TESTPMD_QUEUES (1) pairs each; TESTPMD_CLIENT=1 connects to the sockets.
-testpmd_start() {
-  local name=$1 memory=$2 mode=$3 i=0 socket queues=${TESTPMD_QUEUES:-1} client=${TESTPMD_CLIENT:-0}
-  local eal=() app=()
-  shift 3
-  for socket in "$@"; do
-    # testpmd does not replace the file of one that was killed
-    if [ "$client" = 0 ]; then rm -f "$socket"; fi
-    eal+=(--vdev "net_vhost$i,iface=$socket,queues=$queues,client=$client")
-    i=$((i + 1))
-  done
+# testpmd_run NAME huge|nohuge EAL-ARGUMENT… -- ARGUMENT…: dpdk-testpmd, forwarding started,
+# on one processor, TESTPMD_CPU (0). TESTPMD_PREFIX (an array) is what runs it: ip netns exec X.
+testpmd_run() {
+  local name=$1 memory=$2 cpu=${TESTPMD_CPU:-0} eal=()
+  shift 2
+  while [ "$1" != -- ]; do eal+=("$1") && shift; done
   case $memory in
   huge) hugepages_ensure 256 && eal+=(--in-memory -m 256) ;;
   nohuge) eal+=(--no-huge --no-shconf -m 256) ;;
   esac
-  app=(-i --auto-start --forward-mode="$mode" --total-num-mbufs=16384)
-  app+=(--rxq="$queues" --txq="$queues")
+  TESTPMD_IN[$name]=$TMP/$name.in
   if [ ! -p "$TMP/$name.in" ]; then mkfifo "$TMP/$name.in"; fi
   # it leaves when its standard input ends: this end stays open in the test
   exec {LIB_FIFO}<>"$TMP/$name.in"
+  TESTPMD_LOG[$name]=$TMP/$name.log
   : >"$TMP/$name.log"
-  dpdk-testpmd --lcores '0@0,1@0' --no-pci --file-prefix "vut$$$name" "${eal[@]}" -- \
-    "${app[@]}" <"$TMP/$name.in" >>"$TMP/$name.log" 2>&1 &
+  "${TESTPMD_PREFIX[@]}" stdbuf -oL dpdk-testpmd --lcores "0@$cpu,1@$cpu" --no-pci \
+    --file-prefix "vut$$$name" "${eal[@]}" -- -i --auto-start --total-num-mbufs=16384 "${@:2}" \
+    <"$TMP/$name.in" >>"$TMP/$name.log" 2>&1 &
   PID[$name]=$!
   LIB_PIDS+=("$!")
+}
+TESTPMD_PREFIX=()
+declare -A TESTPMD_IN=() TESTPMD_LOG=()
+
+# testpmd_start NAME huge|nohuge MODE SOCKET…: a net_vhost port each, forwarding started.
+# TESTPMD_QUEUES (1) pairs each; TESTPMD_CLIENT=1 connects to the sockets; TESTPMD_VHOST are
+# more arguments of the ports (,tso=1), TESTPMD_VDEVS (an array) are devices before them.
+testpmd_start() {
+  local name=$1 memory=$2 mode=$3 i=0 socket queues=${TESTPMD_QUEUES:-1} client=${TESTPMD_CLIENT:-0}
+  local eal=()
+  shift 3
+  for socket in "${TESTPMD_VDEVS[@]}"; do eal+=(--vdev "$socket"); done
+  for socket in "$@"; do
+    # testpmd does not replace the file of one that was killed
+    if [ "$client" = 0 ]; then rm -f "$socket"; fi
+    eal+=(--vdev "net_vhost$i,iface=$socket,queues=$queues,client=$client${TESTPMD_VHOST:-}")
+    i=$((i + 1))
+  done
+  testpmd_run "$name" "$memory" "${eal[@]}" -- --forward-mode="$mode" --rxq="$queues" --txq="$queues"
   for socket in "$@"; do
     wait_until 20 test -S "$socket" || fail "testpmd did not make $socket"
   done
 }
+TESTPMD_VDEVS=()
 
+# testpmd_say NAME COMMAND
+testpmd_say() { printf '%s\n' "$2" >"${TESTPMD_IN[$1]}"; }
 
 # ---- OVS ----
 
@@ -91,7 +108,7 @@ ovs_start() {
   ovs --no-wait init
   ovs --no-wait set Open_vSwitch . other_config:dpdk-init=true \
     other_config:dpdk-extra="--no-pci --in-memory --file-prefix=vuo$$" \
-    other_config:dpdk-socket-mem=512 other_config:pmd-cpu-mask="$(printf %x $((1 << ($(nproc) - 1))))" \
+    other_config:dpdk-socket-mem=512 other_config:pmd-cpu-mask="$(printf %x $((1 << ${OVS_CPU:-$(($(nproc) - 1))})))" \
     other_config:dpdk-lcore-mask=1
   ovs_daemon
 }

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * steps NAME LENGTH ROUNDS: the stages of a frame's way through this program, each alone,
+ * for callgrind to count their instructions (bench/row_steps.sh). Driver and device share a
+ * ring in this process; frames of LENGTH bytes go round it, BATCH at a time, and only the
+ * stage is counted: callgrind collects while the function step_NAME runs.
+ *
+ * steps --list prints the names. A new stage is a function and a row in the table.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/util.h"
+#include "virtio/feature.h"
+#include "virtio/pool.h"
+#include "virtio/vq_device.h"
+#include "virtio/vq_driver.h"
+
+#define BATCH	 64u
+#define RING_NUM 256u
+#define FEATURES (FEATURE(F_VERSION_1) | FEATURE(RING_F_EVENT_IDX) | FEATURE_NET(MRG_RXBUF))
+
+#define STEP __attribute__((noinline))
+
+/* A driver's ring and its device, and a batch of frames in the driver's hand. */
+struct rig {
+	struct pool pool;
+	struct vq_device_memory memory;
+	struct vq *driver, *device;
+	uint32_t len; /* of every frame */
+	unsigned int taken;
+	struct frame frames[BATCH];
+	struct iovec iovs[BATCH][FRAME_IOV_MAX];
+};
+
+static void die(const char *what)
+{
+	fprintf(stderr, "steps: %s\n", what);
+	exit(1);
+}
+
+static void rig_open(struct rig *rig, enum vq_direction direction, uint32_t len)
+{
+	struct vq_driver_config driver = {
+		.direction = direction,
+		.num = RING_NUM,
+		.features = FEATURES,
+		.kick_fd = -1,
+		.call_fd = -1,
+	};
+	struct vq_device_config device = {
+		.direction = direction == VQ_CONTENT ? VQ_SPACE : VQ_CONTENT,
+		.num = RING_NUM,
+		.features = FEATURES,
+		.kick_fd = -1,
+		.call_fd = -1,
+	};
+	struct vq_driver_addrs addrs;
+
+	rig->len = len;
+	if (pool_open(&rig->pool, vq_driver_size(&driver), false) ||
+	    vq_driver_open(&rig->driver, &rig->pool, &driver))
+		die("no ring");
+	vq_flush(rig->driver);
+	vq_driver_get_addrs(rig->driver, &addrs);
+	device.desc = (uintptr_t)addrs.desc;
+	device.avail = (uintptr_t)addrs.avail;
+	device.used = (uintptr_t)addrs.used;
+	rig->memory.count = 1;
+	rig->memory.regions[0] = (struct vq_device_region){
+		.guest_phys_addr = POOL_GUEST_BASE,
+		.userspace_addr = (uintptr_t)rig->pool.base,
+		.size = rig->pool.size,
+		.base = rig->pool.base,
+	};
+	if (vq_device_open(&rig->device, &rig->memory, &device))
+		die("no device");
+}
+
+static void rig_close(struct rig *rig)
+{
+	vq_device_close(rig->device);
+	vq_driver_close(rig->driver);
+	pool_close(&rig->pool);
+}
+
+/* ---- the stages ---- */
+
+/* A batch of frames that the device has put into the ring. */
+static STEP void step_take(struct rig *rig)
+{
+	for (rig->taken = 0; rig->taken < BATCH; rig->taken++) {
+		struct frame *f = &rig->frames[rig->taken];
+
+		frame_init(f, rig->iovs[rig->taken], FRAME_IOV_MAX, 12);
+		if (vq_take(rig->driver, 0, f) <= 0)
+			break;
+	}
+}
+
+/* Their buffers back to the ring, in one flush. */
+static STEP void step_give(struct rig *rig)
+{
+	unsigned int i;
+
+	for (i = 0; i < rig->taken; i++)
+		vq_give(rig->driver, rig->frames[i].span, 0, NULL);
+	vq_flush(rig->driver);
+}
+
+/* Room for a batch of any frames. */
+static STEP void step_take_room(struct rig *rig)
+{
+	for (rig->taken = 0; rig->taken < BATCH; rig->taken++) {
+		struct frame *f = &rig->frames[rig->taken];
+
+		frame_init(f, rig->iovs[rig->taken], FRAME_IOV_MAX, 12);
+		if (vq_take(rig->driver, rig->len, f) <= 0)
+			break;
+	}
+}
+
+/* The frames to the device, in one flush. */
+static STEP void step_give_filled(struct rig *rig)
+{
+	static const struct virtio_net_hdr_v1 hdr;
+	unsigned int i;
+
+	for (i = 0; i < rig->taken; i++)
+		vq_give(rig->driver, rig->frames[i].span, rig->len, &hdr);
+	vq_flush(rig->driver);
+}
+
+struct step {
+	const char *name; /* of the function, behind step_ */
+	enum vq_direction direction;
+	void (*run)(struct rig *rig);
+};
+
+/* Those of a direction in the order of a frame's way. */
+static const struct step steps[] = {
+	{"take", VQ_CONTENT, step_take},
+	{"give", VQ_CONTENT, step_give},
+	{"take_room", VQ_SPACE, step_take_room},
+	{"give_filled", VQ_SPACE, step_give_filled},
+};
+
+/* ---- the other side ---- */
+
+/* The device takes a batch of whatever it is for, and gives it back used. */
+static void device_batch(struct rig *rig, enum vq_direction direction)
+{
+	static struct iovec iovs[FRAME_IOV_MAX];
+	static const struct virtio_net_hdr_v1 hdr = {.num_buffers = 1};
+	struct frame f;
+	unsigned int i;
+
+	for (i = 0; i < BATCH; i++) {
+		frame_init(&f, iovs, FRAME_IOV_MAX, 12);
+		if (vq_take(rig->device, direction == VQ_CONTENT ? rig->len : 0, &f) <= 0)
+			die("the ring is stuck");
+		if (direction == VQ_CONTENT)
+			vq_give(rig->device, f.span, rig->len, &hdr);
+		else
+			vq_give(rig->device, f.span, 0, NULL);
+	}
+	vq_flush(rig->device);
+}
+
+/* One batch all the way; returns its frames. */
+static unsigned int round_trip(struct rig *rig, enum vq_direction direction)
+{
+	size_t i;
+
+	if (direction == VQ_CONTENT)
+		device_batch(rig, direction);
+	for (i = 0; i < ARRAY_SIZE(steps); i++)
+		if (steps[i].direction == direction)
+			steps[i].run(rig);
+	if (direction == VQ_SPACE)
+		device_batch(rig, direction);
+	return rig->taken;
+}
+
+static int list(void)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(steps); i++)
+		printf("%s\n", steps[i].name);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct rig rig;
+	unsigned long rounds, frames = 0;
+	size_t i = 0;
+
+	if (argc == 2 && !strcmp(argv[1], "--list"))
+		return list();
+	while (argc == 4 && i < ARRAY_SIZE(steps) && strcmp(argv[1], steps[i].name))
+		i++;
+	if (argc != 4 || i == ARRAY_SIZE(steps)) {
+		fprintf(stderr, "usage: steps NAME LENGTH ROUNDS | steps --list\n");
+		return 2;
+	}
+	rig_open(&rig, steps[i].direction, (uint32_t)strtoul(argv[2], NULL, 10));
+	for (rounds = strtoul(argv[3], NULL, 10); rounds > 0; rounds--)
+		frames += round_trip(&rig, steps[i].direction);
+	rig_close(&rig);
+	printf("frames %lu\n", frames);
+	return 0;
+}
