@@ -141,12 +141,12 @@ uint32_t segment_room(const struct segment *s)
 
 /* ---- writing pieces ---- */
 
-/* Stores a checksum, where 0 would say that there is none. */
-static void store_check(uint8_t *at, uint32_t sum)
+/* Stores a checksum; in UDP's, 0 would say that there is none. */
+static void store_check(uint8_t *at, uint32_t sum, bool not_zero)
 {
 	uint16_t check = (uint16_t)~checksum_fold(sum);
 
-	if (!check)
+	if (!check && not_zero)
 		check = 0xffff;
 	memcpy(at, &check, sizeof(check));
 }
@@ -159,8 +159,11 @@ static uint32_t write_whole(const struct segment *s, uint8_t *to, struct virtio_
 		return s->len;
 	}
 	memcpy(to, s->packet, s->transport);
-	store_check(to + s->check, checksum_copy(0, to + s->transport, s->packet + s->transport,
-						 s->len - s->transport));
+	/* whose it is, nobody said: any takes all ones for 0 */
+	store_check(to + s->check,
+		    checksum_copy(0, to + s->transport, s->packet + s->transport,
+				  s->len - s->transport),
+		    true);
 	hdr->flags = 0;
 	hdr->csum_start = hdr->csum_offset = 0;
 	return s->len;
@@ -219,8 +222,8 @@ static void write_check(const struct segment *s, uint8_t *to, uint32_t payload, 
 		return;
 	}
 	sum = checksum_join(sum, pseudo);
-	store_check(to + s->check,
-		    checksum_add(sum, to + s->transport, (size_t)(s->payload - s->transport)));
+	sum = checksum_add(sum, to + s->transport, (size_t)(s->payload - s->transport));
+	store_check(to + s->check, sum, s->gso_type == VIRTIO_NET_HDR_GSO_UDP_L4);
 	hdr->flags = 0;
 	hdr->csum_start = hdr->csum_offset = 0;
 }
