@@ -19,6 +19,12 @@
 #define TAG_LEN	 4u
 #define TAGS_MAX 2u
 
+/* The byte of flags in the TCP header, and those that pieces do not all have. */
+#define TCP_FLAGS_AT 13u
+#define TCP_FIN	     0x01u
+#define TCP_PSH	     0x08u
+#define TCP_CWR	     0x80u
+
 _Static_assert(sizeof(((struct segment *)0)->headers) == HEADERS_PAD + SEGMENT_HEADERS_MAX,
 	       "headers are aligned as headers.h has it");
 
@@ -169,40 +175,60 @@ static uint32_t write_whole(const struct segment *s, uint8_t *to, struct virtio_
 	return s->len;
 }
 
+/* Fields of headers that need not be aligned: behind extensions they may be anywhere. */
+static void put16(uint8_t *at, uint32_t value)
+{
+	uint16_t v = htobe16((uint16_t)value);
+
+	memcpy(at, &v, sizeof(v));
+}
+
+static uint16_t get16(const uint8_t *at)
+{
+	return (uint16_t)(at[0] << 8 | at[1]);
+}
+
+static void add32(uint8_t *at, uint32_t value)
+{
+	uint32_t v;
+
+	memcpy(&v, at, sizeof(v));
+	v = htobe32(be32toh(v) + value);
+	memcpy(at, &v, sizeof(v));
+}
+
 static void patch_network(struct segment *s, uint32_t payload)
 {
 	uint32_t len = s->payload - s->network + payload;
+	uint8_t *ip = headers_at(s, s->network);
+	uint16_t check;
 
 	if (s->v6) {
-		struct ipv6hdr *ip = (void *)headers_at(s, s->network);
-
-		ip->payload_len = htobe16((uint16_t)(len - sizeof(*ip)));
-	} else {
-		struct iphdr *ip = (void *)headers_at(s, s->network);
-
-		ip->tot_len = htobe16((uint16_t)len);
-		if (s->next)
-			ip->id = htobe16((uint16_t)(be16toh(ip->id) + 1));
-		ip->check = 0;
-		ip->check = (uint16_t)~checksum_fold(checksum_add(0, ip, 4u * ip->ihl));
+		put16(ip + offsetof(struct ipv6hdr, payload_len), len - sizeof(struct ipv6hdr));
+		return;
 	}
+	put16(ip + offsetof(struct iphdr, tot_len), len);
+	if (s->next)
+		put16(ip + offsetof(struct iphdr, id),
+		      get16(ip + offsetof(struct iphdr, id)) + 1u);
+	put16(ip + offsetof(struct iphdr, check), 0);
+	check = (uint16_t)~checksum_fold(checksum_add(0, ip, 4u * (ip[0] & 15)));
+	memcpy(ip + offsetof(struct iphdr, check), &check, sizeof(check));
 }
 
 /* CWR is of the first piece alone, FIN and PSH of the last (as the kernel's tcp_gso_segment). */
 static void patch_tcp(struct segment *s)
 {
-	struct tcphdr *tcp = (void *)headers_at(s, s->transport);
-	const struct tcphdr *whole = (const void *)(s->packet + s->transport);
-	bool last = s->next + 1 == s->pieces;
-	uint8_t flags = ((const uint8_t *)whole)[13];
+	uint8_t *tcp = headers_at(s, s->transport);
+	uint8_t flags = s->packet[s->transport + TCP_FLAGS_AT];
 
 	if (s->next) {
-		tcp->seq = htobe32(be32toh(tcp->seq) + s->size);
-		flags &= (uint8_t)~0x80; /* CWR */
+		add32(tcp + offsetof(struct tcphdr, seq), s->size);
+		flags &= (uint8_t)~TCP_CWR;
 	}
-	if (!last)
-		flags &= (uint8_t)~0x09; /* FIN, PSH */
-	((uint8_t *)tcp)[13] = flags;
+	if (s->next + 1 < s->pieces)
+		flags &= (uint8_t)~(TCP_FIN | TCP_PSH);
+	tcp[TCP_FLAGS_AT] = flags;
 }
 
 /* The transport checksum, or its part that the peer goes on from (5.1.6.2). */
@@ -236,13 +262,11 @@ uint32_t segment_write(struct segment *s, uint8_t *to, struct virtio_net_hdr_v1 
 		return write_whole(s, to, hdr);
 	payload = MIN((uint32_t)s->size, s->len - at);
 	patch_network(s, payload);
-	if (s->gso_type == VIRTIO_NET_HDR_GSO_UDP_L4) {
-		struct udphdr *udp = (void *)headers_at(s, s->transport);
-
-		udp->len = htobe16((uint16_t)(sizeof(*udp) + payload));
-	} else {
+	if (s->gso_type == VIRTIO_NET_HDR_GSO_UDP_L4)
+		put16(headers_at(s, s->transport) + offsetof(struct udphdr, len),
+		      sizeof(struct udphdr) + payload);
+	else
 		patch_tcp(s);
-	}
 	memcpy(to, headers_at(s, 0), s->payload);
 	if (s->complete)
 		sum = checksum_copy(0, to + s->payload, s->packet + at, payload);

@@ -121,6 +121,10 @@ int vq_driver_open(struct vq **out, struct pool *pool, const struct vq_driver_co
 	*out = NULL;
 	if (c->num < RING_NUM_MIN || c->num > RING_NUM_MAX || c->num & (c->num - 1))
 		return -EINVAL;
+	/* which needs it (6.1), as a token of two descriptors would not be in order */
+	if (feature_has(c->features, VIRTIO_F_IN_ORDER) &&
+	    !feature_has(c->features, VIRTIO_F_VERSION_1))
+		return -EINVAL;
 	d = calloc(1, sizeof(*d));
 	if (!d)
 		return -ENOMEM;
