@@ -90,12 +90,18 @@ static uint64_t sum_tail(const uint8_t *p, size_t len)
 
 static uint64_t sum_words(const uint8_t *p, size_t len)
 {
-	uint64_t sum = 0;
+	uint64_t sum = 0, two;
 	uint32_t word;
 
-	for (; len >= sizeof(word); p += sizeof(word), len -= sizeof(word)) {
+	for (; len >= sizeof(two); p += sizeof(two), len -= sizeof(two)) {
+		memcpy(&two, p, sizeof(two));
+		sum += (two & 0xffffffff) + (two >> 32);
+	}
+	if (len >= sizeof(word)) {
 		memcpy(&word, p, sizeof(word));
 		sum += word;
+		p += sizeof(word);
+		len -= sizeof(word);
 	}
 	return sum + sum_tail(p, len);
 }

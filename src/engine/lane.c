@@ -17,6 +17,7 @@ void lane_start(struct lane *lane, struct vq *vq, struct io *io, uint8_t hdr_len
 	lane->blocked = false;
 	lane->failures = 0;
 	lane->nunits = lane->sent = 0;
+	lane->gathers = false;
 	/* a ring that comes back has kicks that were counted already */
 	lane->kicks_before = lane->counters.kicks - vq->counters.kicks;
 }

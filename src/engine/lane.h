@@ -59,6 +59,7 @@ struct lane {
 	unsigned int nunits;  /* of the batch in hand */
 	unsigned int sent;    /* of them, so far */
 	bool blocked;         /* the fd did not take all of the last run */
+	bool gathers;         /* the last batch was large and worth merging */
 
 	/* fd_to_vq */
 	struct fit *fit;      /* NULL: frames are read straight into the ring */

@@ -348,6 +348,25 @@ static void begin_flow(struct merge *m, uint16_t place, const struct headers *h,
 	m->newest[bucket] = unit;
 }
 
+/*
+ * Copies @len bytes, at most 128: two blocks of a size that the compiler knows, which overlap,
+ * are quicker than a call.
+ */
+static void copy_short(uint8_t *to, const uint8_t *from, size_t len)
+{
+	if (len >= 64) {
+		memcpy(to, from, 64);
+		memcpy(to + len - 64, from + len - 64, 64);
+	} else if (len >= 16) {
+		memcpy(to, from, 16);
+		memcpy(to + len - 16, from + len - 16, 16);
+		if (len > 32)
+			memcpy(to + 16, from + 16, len > 48 ? 32 : 16);
+	} else {
+		memcpy(to, from, len);
+	}
+}
+
 /* Copies a frame's headers to @p and reads them; they must lie in one piece. */
 static enum headers_kind copy_headers(struct headers *h, const struct frame *f, uint8_t *p)
 {
@@ -355,10 +374,7 @@ static enum headers_kind copy_headers(struct headers *h, const struct frame *f, 
 
 	if (f->iovcnt < 2 || f->iov[1].iov_len < len)
 		return HEADERS_HIDDEN;
-	if (likely(len == HEADERS_MAX))
-		memcpy(p, f->iov[1].iov_base, HEADERS_MAX);
-	else
-		memcpy(p, f->iov[1].iov_base, len);
+	copy_short(p, f->iov[1].iov_base, len);
 	return headers_read(h, p, f->len);
 }
 
@@ -468,7 +484,10 @@ static uint8_t *copy_payloads(const struct merge *m, const struct run *run, stru
 		for (i = 1; i < member->iovcnt; i++, skip = 0) {
 			size_t n = member->iov[i].iov_len - skip;
 
-			memcpy(to, (const uint8_t *)member->iov[i].iov_base + skip, n);
+			if (n <= 128)
+				copy_short(to, (const uint8_t *)member->iov[i].iov_base + skip, n);
+			else
+				memcpy(to, (const uint8_t *)member->iov[i].iov_base + skip, n);
 			to += n;
 		}
 	}

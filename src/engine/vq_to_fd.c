@@ -2,6 +2,7 @@
 /* The lane from the ring to the kernel. */
 #include <errno.h>
 
+#include "base/barrier.h"
 #include "base/util.h"
 #include "engine/lane.h"
 
@@ -70,12 +71,16 @@ static void send_singly(struct lane *lane, unsigned int unit)
 
 static void count_superframe(struct lane *lane, unsigned int unit)
 {
+	unsigned int members = members_of(lane, unit);
+	uint64_t bytes = 0;
 	uint16_t place;
 
-	count_add(&lane->counters.superframes, 1);
-	count_add(&lane->counters.segments, members_of(lane, unit));
 	for (place = first_of(lane, unit); place != MERGE_END; place = next_of(lane, place))
-		count_sent(lane, &lane->frames[place]);
+		bytes += lane->frames[place].len;
+	count_add(&lane->counters.superframes, 1);
+	count_add(&lane->counters.segments, members);
+	count_add(&lane->counters.frames, members);
+	count_add(&lane->counters.bytes, bytes);
 }
 
 /* The kernel said @error, or 0, of a unit. */
@@ -107,21 +112,42 @@ unsigned int vq_to_fd_stop(struct lane *lane)
 
 /* ---- a run ---- */
 
+/*
+ * Under load a batch that is too small makes small superframes, which take longer, and the
+ * backend, whose buffers they are, waits meanwhile. So while batches are large and worth
+ * merging, the next one is given a moment to become one.
+ */
+#define GATHER_FRAMES 128u
+#define GATHER_NS     10000u
+#define GATHER_BUSY   32u
+
+static unsigned int gather(struct lane *lane, unsigned int have, int *error)
+{
+	const uint64_t end = now_ns() + GATHER_NS;
+
+	do {
+		cpu_relax();
+		have = lane_take(lane, have, MERGE_BATCH, 0, error);
+	} while (have < GATHER_FRAMES && !*error && now_ns() < end);
+	return have;
+}
+
 /* Takes a batch of frames and makes units of them. */
 static int take(struct lane *lane)
 {
-	unsigned int want = lane->merge ? MERGE_BATCH : IO_BATCH;
+	unsigned int want = lane->merge ? MERGE_BATCH : IO_BATCH, n;
 	int error;
 
 	lane->sent = 0;
 	lane->units = lane->frames;
-	lane->nunits = lane_take(lane, 0, want, 0, &error);
-	if (!lane->nunits)
-		return error;
-	if (lane->merge)
-		lane->nunits =
-			merge_batch(lane->merge, lane->frames, lane->nunits, &lane->units);
-	return 0;
+	n = lane_take(lane, 0, want, 0, &error);
+	if (n && n < GATHER_FRAMES && lane->gathers && !error)
+		n = gather(lane, n, &error);
+	lane->nunits = n;
+	if (n && lane->merge)
+		lane->nunits = merge_batch(lane->merge, lane->frames, n, &lane->units);
+	lane->gathers = n >= GATHER_BUSY && lane->nunits <= n / 2;
+	return n ? 0 : error;
 }
 
 int vq_to_fd_run(struct lane *lane)

@@ -6,6 +6,7 @@
 #include <linux/virtio_net.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 /* What a header may ask for, by the features negotiated. */
 struct vnet_hdr_rules {
@@ -27,5 +28,16 @@ struct vnet_hdr_rules vnet_hdr_rules_from_driver(uint64_t features);
  */
 const char *vnet_hdr_check(const struct vnet_hdr_rules *rules, struct virtio_net_hdr_v1 *hdr,
 			   uint32_t len);
+
+/* A header that asks for nothing and says nothing, as most do: it needs no check. */
+static inline bool vnet_hdr_is_empty(const struct virtio_net_hdr_v1 *hdr)
+{
+	uint64_t first;
+	uint16_t offset;
+
+	memcpy(&first, hdr, sizeof(first));
+	memcpy(&offset, &hdr->csum_offset, sizeof(offset));
+	return !first && !offset;
+}
 
 #endif

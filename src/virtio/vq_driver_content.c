@@ -5,8 +5,13 @@
 static void copy_hdr_in(const struct vq_driver *d, const uint8_t *from,
 			struct virtio_net_hdr_v1 *hdr)
 {
-	hdr->num_buffers = 0;
-	memcpy(hdr, from, d->ring.hdr_len);
+	/* of a length that the compiler knows */
+	if (likely(d->ring.hdr_len == sizeof(*hdr))) {
+		memcpy(hdr, from, sizeof(*hdr));
+	} else {
+		hdr->num_buffers = 0;
+		memcpy(hdr, from, sizeof(struct virtio_net_hdr));
+	}
 	if (!d->ring.little) {
 		hdr->hdr_len = htole16(hdr->hdr_len);
 		hdr->gso_size = htole16(hdr->gso_size);
@@ -118,6 +123,8 @@ static int take_group(struct vq_driver *d, struct frame *f, struct used_entry *u
 	for (i = 0; i < n; i++)
 		if ((i && read_filled(d, 1, u)) || take_buffer(d, f, u, &last))
 			return d->vq.broken;
+	if (likely(vnet_hdr_is_empty(&f->hdr)))
+		return 1;
 	why = vnet_hdr_check(&d->rules, &f->hdr, f->len);
 	if (unlikely(why))
 		return vq_driver_broken(d, -EPROTO, why, f->len);
