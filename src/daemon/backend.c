@@ -4,11 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 
 #include "base/log.h"
-#include "base/util.h"
-#include "net/linkmon.h"
+#include "daemon/watch.h"
 #include "net/rtnl.h"
 #include "net/tap.h"
 #include "vhost/kernel.h"
@@ -26,10 +24,9 @@ struct backend {
 
 	/* of vhost-net; NULL with a socket */
 	struct kport *tap; /* that the kernel reads and writes, never we */
-	struct linkmon *linkmon;
-	sd_event_source *linkmon_source;
-	struct linkmon_state link; /* of the TAP, as last told by the kernel */
-	bool opened;		   /* the owner may be called */
+	struct rtnl *rtnl; /* of the TAP's network namespace */
+	struct watch *watch;
+	struct linkmon_state link; /* of the TAP, as last told */
 	bool carrier;		   /* as it should be */
 };
 
@@ -44,7 +41,7 @@ static void set_carrier(struct backend *bk, bool on)
 {
 	int r = bk->tap->ops->set_carrier(bk->tap, on);
 
-	if (r && r != -EBADFD) /* deleted: linkmon's news */
+	if (r && r != -EBADFD) /* deleted: the watch's news */
 		log_error(bk->config.tag, "cannot turn the carrier of %s %s: %s", bk->tap->name,
 			  on ? "on" : "off", strerror(-r));
 }
@@ -55,45 +52,54 @@ static void on_tap_changed(void *owner, const struct linkmon_state *state)
 	bool was_up = is_up(&bk->link);
 
 	bk->link = *state;
-	if (bk->opened && is_up(state) != was_up)
+	if (is_up(state) != was_up)
 		bk->config.events->link(bk->config.owner);
 }
 
-static void on_tap_gone(void *owner)
+/* Where link events do not reach us the TAP itself tells, each second, whether it is up. */
+static struct linkmon_state look_at_tap(const struct backend *bk)
+{
+	struct linkmon_state link = bk->link;
+
+	link.flags = tap_is_up(bk->tap) ? IFF_UP : 0;
+	return link;
+}
+
+/* As with the other interface, a carrier that someone else has set is put back. */
+static void on_tap_settled(void *owner, bool seen)
+{
+	struct backend *bk = owner;
+	struct linkmon_state link;
+
+	if (!seen) {
+		link = look_at_tap(bk);
+		on_tap_changed(bk, &link);
+	}
+	if (!seen || bk->link.carrier != bk->carrier)
+		set_carrier(bk, bk->carrier);
+}
+
+static int on_tap_moved(void *owner)
+{
+	struct backend *bk = owner;
+
+	return rtnl_settle(&bk->rtnl);
+}
+
+static void on_tap_lost(void *owner)
 {
 	struct backend *bk = owner;
 
 	bk->link.flags = 0;
-	log_error(bk->config.tag,
-		  "%s, by which vhost-net serves the device, is gone (deleted, or "
-		  "moved to another network namespace)",
-		  bk->tap->name);
-	if (bk->opened)
-		bk->config.events->lost(bk->config.owner);
+	bk->config.events->lost(bk->config.owner);
 }
 
-static const struct linkmon_events tap_events = {
+static const struct watch_events tap_events = {
 	.changed = on_tap_changed,
-	.gone = on_tap_gone,
+	.settled = on_tap_settled,
+	.moved = on_tap_moved,
+	.lost = on_tap_lost,
 };
-
-/* As with the other interface, a carrier that someone else has set is put back. */
-static int on_linkmon(sd_event_source *source __attribute__((unused)),
-		      int fd __attribute__((unused)), uint32_t revents __attribute__((unused)),
-		      void *userdata)
-{
-	struct backend *bk = userdata;
-	int r = linkmon_dispatch(bk->linkmon);
-
-	if (r) {
-		log_error(bk->config.tag, "cannot watch %s: %s", bk->tap->name, strerror(-r));
-		bk->config.events->lost(bk->config.owner);
-		return 0;
-	}
-	if (bk->link.carrier != bk->carrier)
-		set_carrier(bk, bk->carrier);
-	return 0;
-}
 
 /* Called when features are acked: the TAP hands out, and takes, what was agreed. */
 static int prepare_tap(void *owner, uint64_t features)
@@ -102,6 +108,33 @@ static int prepare_tap(void *owner, uint64_t features)
 	int r = tap_set_hdr_len(tap, feature_hdr_len(features));
 
 	return r ? r : tap->ops->set_offload(tap, feature_mirror(features));
+}
+
+/* Two ends of one link have one MTU. What has it already may be left alone by anyone. */
+static int set_mtu(struct backend *bk, unsigned int mtu)
+{
+	struct rtnl_info info;
+	int r;
+
+	if (!bk->tap->ifindex) /* out of sight */
+		return -ENODEV;
+	r = rtnl_get(bk->rtnl, bk->tap->ifindex, &info);
+	if (r || info.mtu == mtu)
+		return r;
+	return rtnl_set_mtu(bk->rtnl, bk->tap->ifindex, mtu);
+}
+
+/* Called when the device has come up, and when the MTU of the other interface changed. */
+static void follow_mtu(void *owner, uint16_t mtu)
+{
+	struct backend *bk = owner;
+	int r = set_mtu(bk, mtu);
+
+	if (r)
+		log_warning(bk->tap->name, "cannot take over mtu %u from %s: %s%s", mtu,
+			    bk->config.tag, strerror(-r),
+			    r == -EPERM ? "; set it here too (ip link set), or run with --keep-caps"
+					: "");
 }
 
 /* ---- vhost-net ---- */
@@ -126,40 +159,35 @@ static int open_tap(struct backend *bk, char *error, size_t size)
 	const char *why = "";
 	int r = tap_open(&config, &bk->tap, &why);
 
-	return r ? refuse(error, size, "vhost-iface", config.name, r, why) : 0;
+	if (r)
+		return refuse(error, size, "vhost-iface", config.name, r, why);
+	/* so that the device does not begin with less */
+	bk->link = look_at_tap(bk);
+	return 0;
 }
 
-/* Two ends of one link have one MTU. */
-static int set_mtu(struct backend *bk, char *error, size_t size)
+/* While that may be changed yet; what fails without an option is tried, and told, later. */
+static int begin_mtu(struct backend *bk, char *error, size_t size)
 {
-	unsigned int mtu = bk->config.options->mtu;
-	struct rtnl *rt;
-	int r;
+	int r = bk->config.mtu ? set_mtu(bk, bk->config.mtu) : 0;
 
-	if (!mtu)
+	if (!r || !bk->config.options->mtu)
 		return 0;
-	r = rtnl_open(&rt);
-	if (!r)
-		r = rtnl_set_mtu(rt, bk->tap->ifindex, mtu);
-	if (r)
-		snprintf(error, size, "--mtu '%u': the kernel refuses it for %s: %s", mtu,
-			 bk->tap->name, strerror(-r));
-	rtnl_close(rt);
+	snprintf(error, size, "--mtu '%u': the kernel refuses it for %s: %s", bk->config.mtu,
+		 bk->tap->name, strerror(-r));
 	return r;
 }
 
-static int watch_tap(struct backend *bk, sd_event *event)
+/* In our own network namespace, where it was made. */
+static int watch_tap(struct backend *bk, sd_event *event, char *error, size_t size)
 {
-	int r = linkmon_open(&bk->linkmon, bk->tap->ifindex, &tap_events, bk);
+	int r = rtnl_open(&bk->rtnl);
 
-	/* what it is like now is told at once, so that the device does not begin with less */
 	if (!r)
-		r = linkmon_dispatch(bk->linkmon);
+		r = watch_open(&bk->watch, event, bk->tap, NULL, &tap_events, bk);
 	if (r)
-		return r;
-	r = sd_event_add_io(event, &bk->linkmon_source, linkmon_fd(bk->linkmon), EPOLLIN,
-			    on_linkmon, bk);
-	return r < 0 ? r : 0;
+		snprintf(error, size, "cannot watch %s: %s", bk->tap->name, strerror(-r));
+	return r;
 }
 
 /* It opens the device once: that it cannot be used is better said now than repeated. */
@@ -171,6 +199,7 @@ static int open_vhost(struct backend *bk, char *error, size_t size)
 		.pairs = bk->tap->pairs,
 		.tap_offloads = feature_mirror(bk->tap->offloads),
 		.prepare_tap = prepare_tap,
+		.set_tap_mtu = follow_mtu,
 		.owner = bk,
 	};
 	int r;
@@ -193,9 +222,9 @@ static int open_kernel(struct backend *bk, sd_event *event, char *error, size_t 
 	if (!r)
 		r = open_vhost(bk, error, size);
 	if (!r)
-		r = set_mtu(bk, error, size);
+		r = watch_tap(bk, event, error, size);
 	if (!r)
-		r = watch_tap(bk, event);
+		r = begin_mtu(bk, error, size);
 	if (!r)
 		log_notice(bk->config.tag, "vhost-net serves the device by %s (--vhost-iface)",
 			   bk->tap->name);
@@ -225,7 +254,6 @@ int backend_open(struct backend **out, sd_event *event, const struct backend_con
 		backend_close(bk);
 		return r;
 	}
-	bk->opened = true;
 	*out = bk;
 	return 0;
 }
@@ -238,8 +266,8 @@ void backend_close(struct backend *bk)
 		vhost_kernel_free(bk->vhost);
 	else
 		vhost_user_free(bk->vhost);
-	sd_event_source_disable_unref(bk->linkmon_source);
-	linkmon_close(bk->linkmon);
+	watch_close(bk->watch);
+	rtnl_close(bk->rtnl);
 	if (bk->tap)
 		bk->tap->ops->close(bk->tap);
 	free(bk);

@@ -347,6 +347,7 @@ static int open_backend(struct bridge *b, enum path_kind kind, int cancel_fd, ch
 		.options = b->options,
 		.tag = tag(b),
 		.kind = kind,
+		.mtu = b->iface.mirror.link.mtu,
 		.cancel_fd = cancel_fd,
 		.events = &backend_events,
 		.owner = b,

@@ -34,14 +34,10 @@ static void on_settled(void *owner, bool seen)
 static int on_moved(void *owner)
 {
 	struct interface *i = owner;
-	struct rtnl *rtnl;
-	int r = rtnl_open(&rtnl);
+	int r = rtnl_settle(&i->rtnl);
 
-	if (r)
-		return r;
-	rtnl_close(i->rtnl);
-	i->rtnl = i->mirror.rtnl = rtnl;
-	return 0;
+	i->mirror.rtnl = i->rtnl;
+	return r;
 }
 
 static void on_lost(void *owner)

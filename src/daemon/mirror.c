@@ -170,8 +170,11 @@ static void tell_modes(struct mirror *m, unsigned int flags)
 /* 0, or -errno when the connection is of no use any more. */
 static int tell_mtu(struct mirror *m)
 {
-	int r = m->vport->ops->set_mtu(m->vport, m->link.mtu);
+	int r;
 
+	if (!m->link.mtu) /* of a veth's end that has been out of sight from the start */
+		return 0;
+	r = m->vport->ops->set_mtu(m->vport, m->link.mtu);
 	if (r != -EREMOTEIO)
 		return r;
 	log_warning(tag(m), "the backend does not take mtu %u", m->link.mtu);

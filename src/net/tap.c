@@ -19,6 +19,7 @@
 #include <fcntl.h>
 #include <linux/if_arp.h>
 #include <linux/sockios.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -441,6 +442,14 @@ int tap_set_hdr_len(struct kport *kp, uint8_t len)
 	if (!err)
 		kp->hdr_len = len;
 	return err;
+}
+
+/* Writable it is in the same moments, as long as nobody limits what may be on its way. */
+bool tap_is_up(const struct kport *kp)
+{
+	struct pollfd pfd = {.fd = kp->fds[0], .events = POLLOUT};
+
+	return poll(&pfd, 1, 0) == 1 && pfd.revents & POLLOUT;
 }
 
 static int tap_set_header(struct tap *tap, const char **why)

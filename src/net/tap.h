@@ -31,4 +31,10 @@ int tap_open(const struct tap_config *cfg, struct kport **out, const char **why)
  */
 int tap_set_hdr_len(struct kport *kp, uint8_t len);
 
+/*
+ * Is the interface IFF_UP, in whatever network namespace it is? (Kernels before 5.0 say
+ * yes as long as it exists.)
+ */
+bool tap_is_up(const struct kport *kp);
+
 #endif

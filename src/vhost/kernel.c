@@ -167,9 +167,12 @@ static int kernel_get_status(struct vhost *v __attribute__((unused)),
 	return -EOPNOTSUPP;
 }
 
-static int kernel_set_mtu(struct vhost *v __attribute__((unused)),
-			  uint16_t mtu __attribute__((unused)))
+/* vhost-net moves frames of any length; the limit is the TAP's. */
+static int kernel_set_mtu(struct vhost *v, uint16_t mtu)
 {
+	struct kernel *k = to_kernel(v);
+
+	k->config.set_tap_mtu(k->config.owner, mtu);
 	return 0;
 }
 

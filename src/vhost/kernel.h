@@ -15,6 +15,8 @@ struct vhost_kernel_config {
 	 * acked; called by set_features, before any ring is served. 0 or -errno.
 	 */
 	int (*prepare_tap)(void *owner, uint64_t features);
+	/* The other end of the link has this MTU now: the TAP's should be the same. */
+	void (*set_tap_mtu)(void *owner, uint16_t mtu);
 	void *owner;
 };
 

@@ -59,6 +59,7 @@ static struct {
 	unsigned int prepared;	  /* calls when prepare_tap was called, 0: it was not */
 	uint64_t prepared_for;
 	int prepare_error;
+	uint16_t mtu; /* that set_tap_mtu was told */
 } script;
 
 static int tap_fds[PAIRS] = { 1000, 1001 }; /* numbers that nobody opens */
@@ -109,6 +110,12 @@ static int prepare_tap(void *owner, uint64_t features)
 	return script.prepare_error;
 }
 
+static void set_tap_mtu(void *owner, uint16_t mtu)
+{
+	assert_ptr_equal(owner, &script);
+	script.mtu = mtu;
+}
+
 static unsigned int count_fds(void)
 {
 	DIR *dir = opendir("/proc/self/fd");
@@ -129,6 +136,7 @@ static struct vhost *make(const char *path, unsigned int pairs)
 		.pairs = pairs,
 		.tap_offloads = OF_THE_TAP,
 		.prepare_tap = prepare_tap,
+		.set_tap_mtu = set_tap_mtu,
 		.owner = &script,
 	};
 	struct vhost *v = vhost_kernel_new(&config);
@@ -372,7 +380,8 @@ static void test_nothing_to_do(void **state)
 	open_it(v, fds);
 	assert_int_equal(v->ops->set_status(v, VIRTIO_CONFIG_S_DRIVER), 0);
 	assert_int_equal(v->ops->get_status(v, &byte), -EOPNOTSUPP);
-	assert_int_equal(v->ops->set_mtu(v, 1500), 0);
+	assert_int_equal(v->ops->set_mtu(v, 9000), 0);
+	assert_int_equal(script.mtu, 9000);
 	assert_int_equal(v->ops->announce(v, mac), -EOPNOTSUPP);
 	assert_int_equal(v->ops->get_config(v, &byte, 0, 1), -EOPNOTSUPP);
 	assert_int_equal(script.n, 0);

@@ -355,7 +355,9 @@ static void test_find_moved(void **state)
 	assert_int_equal(netns_enter(found, &home), 0);
 	close(found);
 	rt = open_rtnl();
+	assert_false(tap_is_up(kp));
 	ip("link set vnet0 up name moved0");
+	assert_true(tap_is_up(kp));
 	assert_int_equal(kp->ops->find(kp, &found), 1);
 	close(found);
 	assert_string_equal(kp->name, "moved0");
