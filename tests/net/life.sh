@@ -43,8 +43,15 @@ connected() {
   in_time "$1" "$2" on
 }
 
-killed() {
+# calm_mark: marks the time when more than a second is over since what was before, so that no
+# line is held back as a repeated one, nor an event of the kernel
+calm_mark() {
+  sleep 1.1
   mark
+}
+
+killed() {
+  calm_mark
   peer_stop "peer$lives" KILL
   in_time "$1" "$2" off
 }
@@ -86,33 +93,33 @@ life() {
   sleep 3
   [ "$(carriers home)" = off ] || fail "a carrier before DRIVER_OK: $(carriers home)"
   connected "DRIVER_OK" home
-  mark
+  calm_mark
   tell link down
   in_time "link down" home off
-  mark
+  calm_mark
   tell link up
   in_time "link up" home on
   killed "backend killed" home
-  mark
+  calm_mark
   peer_start "peer$lives"
   connected "backend back" home
 
-  mark
+  calm_mark
   ip -n "$home" link set vnet0 down
   in_time "admin down" home off 1000
-  mark
+  calm_mark
   ip -n "$home" link set vnet0 up
   in_time "admin up" home on 1000
 
-  mark
+  calm_mark
   ip -n "$home" link set vnet0 netns "$away"
   in_time "moved away" home off 1000
   wait_until 5 first away 0 ' carrier down' || fail "it did not arrive"
-  mark
+  calm_mark
   ip -n "$away" link set vnet0 up
   in_time "up over there" away on 1000
   killed "backend killed over there" away
-  mark
+  calm_mark
   peer_start "peer$lives"
   connected "backend back over there" away
   check_shown
