@@ -38,8 +38,8 @@ static uint32_t fold_to_32(uint64_t sum)
 FOR_EACH_VECTOR_WIDTH
 static uint64_t sum_blocks(const uint8_t *p, size_t blocks)
 {
-	const lanes low = { 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff };
-	lanes a = { 0 }, b = { 0 }, u, v;
+	const lanes low = {0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff};
+	lanes a = {0}, b = {0}, u, v;
 
 	for (; blocks; blocks--, p += BLOCK) {
 		memcpy(&u, p, sizeof(u));
@@ -54,8 +54,8 @@ static uint64_t sum_blocks(const uint8_t *p, size_t blocks)
 FOR_EACH_VECTOR_WIDTH
 static uint64_t copy_blocks(uint8_t *to, const uint8_t *p, size_t blocks)
 {
-	const lanes low = { 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff };
-	lanes a = { 0 }, b = { 0 }, u, v;
+	const lanes low = {0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff};
+	lanes a = {0}, b = {0}, u, v;
 
 	for (; blocks; blocks--, p += BLOCK, to += BLOCK) {
 		memcpy(&u, p, sizeof(u));
@@ -69,43 +69,6 @@ static uint64_t copy_blocks(uint8_t *to, const uint8_t *p, size_t blocks)
 	return SUM_LANES(a);
 }
 
-/* The last 0 to 3 bytes, as if zeros followed. */
-static uint64_t sum_tail(const uint8_t *p, size_t len)
-{
-	uint16_t word = 0;
-	uint8_t last[2] = { 0 };
-	uint64_t sum = 0;
-
-	if (len & 2) {
-		memcpy(&word, p, sizeof(word));
-		sum = word;
-	}
-	if (len & 1) {
-		last[0] = p[len - 1];
-		memcpy(&word, last, sizeof(word));
-		sum += word;
-	}
-	return sum;
-}
-
-static uint64_t sum_words(const uint8_t *p, size_t len)
-{
-	uint64_t sum = 0, two;
-	uint32_t word;
-
-	for (; len >= sizeof(two); p += sizeof(two), len -= sizeof(two)) {
-		memcpy(&two, p, sizeof(two));
-		sum += (two & 0xffffffff) + (two >> 32);
-	}
-	if (len >= sizeof(word)) {
-		memcpy(&word, p, sizeof(word));
-		sum += word;
-		p += sizeof(word);
-		len -= sizeof(word);
-	}
-	return sum + sum_tail(p, len);
-}
-
 uint32_t checksum_add(uint32_t sum, const void *from, size_t len)
 {
 	const uint8_t *p = from;
@@ -116,7 +79,7 @@ uint32_t checksum_add(uint32_t sum, const void *from, size_t len)
 		p += len & ~(size_t)(BLOCK - 1);
 		len %= BLOCK;
 	}
-	return fold_to_32(total + sum_words(p, len));
+	return checksum_short(fold_to_32(total), p, len);
 }
 
 uint32_t checksum_copy(uint32_t sum, void *to, const void *from, size_t len)
@@ -132,5 +95,5 @@ uint32_t checksum_copy(uint32_t sum, void *to, const void *from, size_t len)
 		len %= BLOCK;
 	}
 	memcpy(out, p, len);
-	return fold_to_32(total + sum_words(p, len));
+	return checksum_short(fold_to_32(total), p, len);
 }

@@ -25,6 +25,42 @@ static inline uint32_t checksum_join(uint32_t a, uint32_t b)
 	return (uint32_t)sum + (uint32_t)(sum >> 32);
 }
 
+/* The last 0 to 3 bytes of a piece, as if zeros followed. */
+static inline uint32_t checksum_tail(const uint8_t *p, size_t len)
+{
+	uint16_t word = 0, last = 0;
+
+	if (len & 2) {
+		memcpy(&word, p, sizeof(word));
+		p += sizeof(word);
+	}
+	if (len & 1)
+		memcpy(&last, p, 1);
+	return (uint32_t)word + last;
+}
+
+/* The same as checksum_add, of pieces so short that a call would cost as much. */
+static inline uint32_t checksum_short(uint32_t sum, const void *from, size_t len)
+{
+	const uint8_t *p = from;
+	uint64_t total = sum, eight;
+	uint32_t four;
+
+	for (; len >= sizeof(eight); p += sizeof(eight), len -= sizeof(eight)) {
+		memcpy(&eight, p, sizeof(eight));
+		total += eight;
+		total += total < eight; /* the carry */
+	}
+	sum = checksum_join((uint32_t)total, (uint32_t)(total >> 32));
+	if (len >= sizeof(four)) {
+		memcpy(&four, p, sizeof(four));
+		sum = checksum_join(sum, four);
+		p += sizeof(four);
+		len -= sizeof(four);
+	}
+	return checksum_join(sum, checksum_tail(p, len));
+}
+
 /* @sum and @n words of 32 bits, which the compiler should know: a header's, say. */
 static inline uint32_t checksum_words(uint32_t sum, const void *p, size_t n)
 {

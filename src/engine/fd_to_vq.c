@@ -75,7 +75,7 @@ int fd_to_vq_inject(struct lane *lane, const void *packet, uint32_t len)
 	r = vq_take(lane->vq, len, f);
 	if (r <= 0)
 		return r ? r : -ENOBUFS;
-	f->hdr = (struct virtio_net_hdr_v1){ 0 };
+	f->hdr = (struct virtio_net_hdr_v1){0};
 	lane_fill(f, packet, len);
 	vq_give(lane->vq, f->span, len, &f->hdr);
 	lane_flush(lane);

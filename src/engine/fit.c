@@ -26,12 +26,12 @@
 #define FIT_ROOM ALIGN_UP(FRAME_LEN_MAX, (uint32_t)CACHE_LINE)
 
 struct fit {
-	uint64_t taken;	     /* HOST_ bits */
-	unsigned int came;   /* frames that were read */
-	unsigned int next;   /* of them to go to the ring */
-	bool cutting;	     /* the next one is in .segment */
-	bool whole;	     /* and passes as it is */
-	unsigned int held;   /* room for it, in the lane's frames */
+	uint64_t taken;	   /* HOST_ bits */
+	unsigned int came; /* frames that were read */
+	unsigned int next; /* of them to go to the ring */
+	bool cutting;	   /* the next one is in .segment */
+	bool whole;	   /* and passes as it is */
+	unsigned int held; /* room for it, in the lane's frames */
 	struct segment segment;
 	struct frame frames[IO_BATCH];
 	struct iovec iovs[IO_BATCH][2];
@@ -91,7 +91,7 @@ static int read_frames(struct lane *lane)
 		struct frame *f = &fit->frames[i];
 
 		frame_init(f, fit->iovs[i], 2, lane->hdr_len);
-		f->iov[1] = (struct iovec){ .iov_base = fit->room[i], .iov_len = FRAME_LEN_MAX };
+		f->iov[1] = (struct iovec){.iov_base = fit->room[i], .iov_len = FRAME_LEN_MAX};
 		f->iovcnt = 2;
 	}
 	came = lane->io->ops->receive(lane->io, fit->frames, n);

@@ -8,8 +8,8 @@
 
 #include "base/checksum.h"
 
-#define TAG_LEN	    4u
-#define FRAGMENT    0x3fff /* more fragments, or an offset */
+#define TAG_LEN	     4u
+#define FRAGMENT     0x3fff /* more fragments, or an offset */
 #define PSEUDO_ADDR4 offsetof(struct iphdr, saddr)
 #define PSEUDO_ADDR6 offsetof(struct ipv6hdr, saddr)
 
@@ -97,11 +97,89 @@ enum headers_kind headers_read(struct headers *h, const uint8_t *p, uint32_t len
 	return HEADERS_OTHER;
 }
 
+static uint64_t load64(const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static uint32_t load32(const uint8_t *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static uint16_t load16(const uint8_t *p)
+{
+	uint16_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+/* The bits in which some bytes at two places differ, so that 0 stands for none. */
+static uint64_t differ64(const uint8_t *a, const uint8_t *b)
+{
+	return load64(a) ^ load64(b);
+}
+
+static uint64_t differ32(const uint8_t *a, const uint8_t *b)
+{
+	return load32(a) ^ load32(b);
+}
+
+/* The same for the bits that are 1 in @mask, whose first byte is the upper one. */
+#define DIFFER64(a, b, mask) (differ64(a, b) & htobe64(UINT64_C(mask)))
+
+/* All but total length, id, and checksum. */
+static uint64_t differ_ipv4(const uint8_t *a, const uint8_t *b)
+{
+	return DIFFER64(a, b, 0xffff00000000ffff) | DIFFER64(a + 8, b + 8, 0xffff0000ffffffff) |
+	       differ32(a + 16, b + 16);
+}
+
+/* All but payload length. */
+static uint64_t differ_ipv6(const uint8_t *a, const uint8_t *b)
+{
+	return DIFFER64(a, b, 0xffffffff0000ffff) | differ64(a + 8, b + 8) |
+	       differ64(a + 16, b + 16) | differ64(a + 24, b + 24) | differ64(a + 32, b + 32);
+}
+
+/* All but sequence number, PSH, FIN, and checksum. */
+static uint64_t differ_tcp(const uint8_t *a, const uint8_t *b, size_t len)
+{
+	uint64_t bits = differ32(a, b) | DIFFER64(a + 8, b + 8, 0xfffffffffff6ffff) |
+			(uint64_t)(load16(a + 18) ^ load16(b + 18));
+	size_t at;
+
+	for (at = sizeof(struct tcphdr); at < len; at += 4)
+		bits |= differ32(a + at, b + at);
+	return bits;
+}
+
+bool headers_alike(const struct headers *h, const uint8_t *p, const uint8_t *first)
+{
+	const uint8_t *a = p + h->network, *b = first + h->network;
+	/* the Ethernet header and a tag, in three pieces that overlap */
+	uint64_t bits = differ64(p, first) | differ64(p + 6, first + 6) | differ64(a - 8, b - 8);
+
+	bits |= h->v6 ? differ_ipv6(a, b) : differ_ipv4(a, b);
+	a = p + h->transport;
+	b = first + h->transport;
+	bits |= h->protocol == IPPROTO_TCP ? differ_tcp(a, b, (size_t)(h->payload - h->transport))
+					   : differ32(a, b); /* UDP's ports */
+	return !bits;
+}
+
 uint32_t headers_pseudo_sum(const struct headers *h, const uint8_t *p, uint32_t len)
 {
 	const uint8_t *ip = p + h->network;
-	uint32_t sum = h->v6 ? checksum_words(0, ip + PSEUDO_ADDR6, 8) :
-			       checksum_words(0, ip + PSEUDO_ADDR4, 2);
+	uint32_t sum = h->v6 ? checksum_words(0, ip + PSEUDO_ADDR6, 8)
+			     : checksum_words(0, ip + PSEUDO_ADDR4, 2);
 
 	/* IPv6 has the length in 32 bits, whose upper half adds the same to the sum */
 	return checksum_join(sum, htobe16((uint16_t)len) + (uint32_t)htobe16(h->protocol));

@@ -76,8 +76,8 @@ void lane_flush(struct lane *lane)
 
 void lane_stop(struct lane *lane)
 {
-	unsigned int held = lane->vq->direction == VQ_CONTENT ? vq_to_fd_stop(lane) :
-								fd_to_vq_stop(lane);
+	unsigned int held =
+		lane->vq->direction == VQ_CONTENT ? vq_to_fd_stop(lane) : fd_to_vq_stop(lane);
 
 	count_add(&lane->counters.drops[LANE_DROP_STOPPED], held);
 	assert(vq_quiesce(lane->vq) == 0);

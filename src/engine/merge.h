@@ -22,10 +22,10 @@
 
 /* Only TCP and UDP over IPv4 or IPv6, at most one VLAN tag. */
 struct merge_config {
-	bool strict;	       /* IPv4 ids must rise by one, also in atomic datagrams */
-	bool tcp;	       /* the kernel takes VIRTIO_NET_HDR_GSO_TCPV4 and TCPV6 */
-	unsigned int udp_max;  /* datagrams in one VIRTIO_NET_HDR_GSO_UDP_L4; below 2: none */
-	uint8_t hdr_len;       /* bytes of virtio-net header before each unit */
+	bool strict;	      /* IPv4 ids must rise by one, also in atomic datagrams */
+	bool tcp;	      /* the kernel takes VIRTIO_NET_HDR_GSO_TCPV4 and TCPV6 */
+	unsigned int udp_max; /* datagrams in one VIRTIO_NET_HDR_GSO_UDP_L4; below 2: none */
+	uint8_t hdr_len;      /* bytes of virtio-net header before each unit */
 };
 
 struct merge;
@@ -42,12 +42,14 @@ void merge_close(struct merge *m); /* NULL-safe */
  * must stay where they are, with the memory they point to, until the units are written.
  * Returns how many units *units has; they are valid until the next call.
  */
-unsigned int merge_batch(struct merge *m, const struct frame *frames, unsigned int n,
+unsigned int merge_batch(struct merge *m, struct frame *frames, unsigned int n,
 			 struct frame **units);
 
 /* The place among the frames of a unit's first member, and how many there are. */
 uint16_t merge_first(const struct merge *m, unsigned int unit);
 uint16_t merge_members(const struct merge *m, unsigned int unit);
+/* The bytes of all members of a unit that has several, headers included. */
+uint32_t merge_bytes(const struct merge *m, unsigned int unit);
 /* The place of the member behind the one at @place, or MERGE_END. */
 uint16_t merge_next(const struct merge *m, uint16_t place);
 

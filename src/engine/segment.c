@@ -93,8 +93,8 @@ static void read_common(struct segment *s)
 {
 	uint8_t protocol = s->gso_type == VIRTIO_NET_HDR_GSO_UDP_L4 ? IPPROTO_UDP : IPPROTO_TCP;
 	size_t addresses = s->v6 ? 2 * sizeof(struct in6_addr) : 2 * sizeof(struct in_addr);
-	unsigned int at = s->v6 ? s->network + (unsigned int)offsetof(struct ipv6hdr, saddr) :
-				  s->network + (unsigned int)offsetof(struct iphdr, saddr);
+	unsigned int at = s->v6 ? s->network + (unsigned int)offsetof(struct ipv6hdr, saddr)
+				: s->network + (unsigned int)offsetof(struct iphdr, saddr);
 
 	memcpy(headers_at(s, 0), s->packet, s->payload);
 	s->addresses = checksum_add(htobe16(protocol), headers_at(s, at), addresses);
@@ -141,8 +141,8 @@ int segment_open(struct segment *s, const uint8_t *packet, uint32_t len,
 
 uint32_t segment_room(const struct segment *s)
 {
-	return s->gso_type == VIRTIO_NET_HDR_GSO_NONE ? s->len :
-							MIN(s->len, (uint32_t)s->payload + s->size);
+	return s->gso_type == VIRTIO_NET_HDR_GSO_NONE ? s->len
+						      : MIN(s->len, (uint32_t)s->payload + s->size);
 }
 
 /* ---- writing pieces ---- */
@@ -209,8 +209,7 @@ static void patch_network(struct segment *s, uint32_t payload)
 	}
 	put16(ip + offsetof(struct iphdr, tot_len), len);
 	if (s->next)
-		put16(ip + offsetof(struct iphdr, id),
-		      get16(ip + offsetof(struct iphdr, id)) + 1u);
+		put16(ip + offsetof(struct iphdr, id), get16(ip + offsetof(struct iphdr, id)) + 1u);
 	put16(ip + offsetof(struct iphdr, check), 0);
 	check = (uint16_t)~checksum_fold(checksum_add(0, ip, 4u * (ip[0] & 15)));
 	memcpy(ip + offsetof(struct iphdr, check), &check, sizeof(check));
@@ -227,7 +226,7 @@ static void patch_tcp(struct segment *s)
 		flags &= (uint8_t)~TCP_CWR;
 	}
 	if (s->next + 1 < s->pieces)
-		flags &= (uint8_t)~(TCP_FIN | TCP_PSH);
+		flags &= (uint8_t) ~(TCP_FIN | TCP_PSH);
 	tcp[TCP_FLAGS_AT] = flags;
 }
 

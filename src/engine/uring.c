@@ -32,7 +32,7 @@ struct uring {
 	struct kport *kp;
 	unsigned int pair;
 	struct io_uring ring;
-	int rw_flags; /* RWF_NOWAIT, or 0 where the fd does not know it */
+	int rw_flags;	     /* RWF_NOWAIT, or 0 where the fd does not know it */
 	unsigned int failed; /* reads that failed and were not told yet, all with error */
 	int error;
 	int results[IO_BATCH];
@@ -62,7 +62,8 @@ static int collect(struct uring *u, unsigned int n)
 			u->io.broken = r;
 			return r;
 		}
-		io_uring_for_each_cqe(&u->ring, head, cqe) {
+		io_uring_for_each_cqe(&u->ring, head, cqe)
+		{
 			if (cqe->user_data < IO_BATCH)
 				u->results[cqe->user_data] = cqe->res;
 			seen++;
@@ -244,7 +245,7 @@ static const struct io_ops ops_without_nowait = {
 static bool reads_without_waiting(struct uring *u)
 {
 	struct virtio_net_hdr_v1 hdr;
-	struct iovec iov = { .iov_base = &hdr, .iov_len = sizeof(hdr) };
+	struct iovec iov = {.iov_base = &hdr, .iov_len = sizeof(hdr)};
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
 
 	io_uring_prep_readv2(sqe, 0, &iov, 1, 0, RWF_NOWAIT);

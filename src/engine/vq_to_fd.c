@@ -72,15 +72,11 @@ static void send_singly(struct lane *lane, unsigned int unit)
 static void count_superframe(struct lane *lane, unsigned int unit)
 {
 	unsigned int members = members_of(lane, unit);
-	uint64_t bytes = 0;
-	uint16_t place;
 
-	for (place = first_of(lane, unit); place != MERGE_END; place = next_of(lane, place))
-		bytes += lane->frames[place].len;
 	count_add(&lane->counters.superframes, 1);
 	count_add(&lane->counters.segments, members);
 	count_add(&lane->counters.frames, members);
-	count_add(&lane->counters.bytes, bytes);
+	count_add(&lane->counters.bytes, merge_bytes(lane->merge, unit));
 }
 
 /* The kernel said @error, or 0, of a unit. */
