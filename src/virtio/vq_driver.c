@@ -33,10 +33,16 @@
 
 #include "virtio/vq_driver_ring.h"
 
-/* A mergeable receive buffer: one holds any frame of the usual MTU. */
-#define MERGEABLE_BUFFER 2048u
-/* A buffer for any frame at all: whole pages, so that short frames touch one. */
-#define WHOLE_BUFFER ALIGN_UP(FRAME_LEN_MAX + sizeof(struct virtio_net_hdr_v1), 4096u)
+/*
+ * Buffers are an odd number of cache lines long: at a distance of a power of two the first
+ * lines of all of them, which is where headers are, would share a few sets of the cache.
+ *
+ * A mergeable receive buffer holds any frame of the usual MTU.
+ */
+#define MERGEABLE_BUFFER (2048u + CACHE_LINE)
+/* A buffer for any frame at all. */
+#define WHOLE_BUFFER                                                                              \
+	(ALIGN_UP(FRAME_LEN_MAX + sizeof(struct virtio_net_hdr_v1), 4096u) + CACHE_LINE)
 
 /* Legacy devices without ANY_LAYOUT want the header alone, but not of mergeable buffers. */
 static uint8_t descriptors_per_token(const struct vq_driver_config *c)
@@ -142,6 +148,7 @@ int vq_driver_open(struct vq **out, struct pool *pool, const struct vq_driver_co
 	d->mergeable = feature_has(c->features, VIRTIO_NET_F_MRG_RXBUF);
 	d->in_order = feature_has(c->features, VIRTIO_F_IN_ORDER);
 	d->per_token = descriptors_per_token(c);
+	d->shift = d->per_token - 1;
 	d->tokens = (uint16_t)(c->num / d->per_token);
 	d->vq.capacity = d->tokens;
 	d->buf_size = buffer_size(c);

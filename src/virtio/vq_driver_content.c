@@ -64,6 +64,22 @@ static int read_in_order(struct vq_driver *d, struct used_entry *u)
 	return 0;
 }
 
+/*
+ * The peer's processor has what it wrote: the first lines of a buffer come over while those
+ * before it are worked on. Whatever an entry says is only a hint here.
+ */
+#define AHEAD 4u
+
+static void prefetch(const struct vq_driver *d)
+{
+	uint16_t idx = (uint16_t)(d->used_idx + AHEAD);
+	uint32_t id = ring32(&d->ring, load_once32(&d->ring.vr.used->ring[idx & d->ring.mask].id));
+	const uint8_t *p = buffer_at(d, (uint16_t)(id >> d->shift) & (d->tokens - 1));
+
+	__builtin_prefetch(p);
+	__builtin_prefetch(p + CACHE_LINE);
+}
+
 /* Reads the next used entry, of a buffer with at least @min bytes in it; 0 or -errno. */
 static int read_filled(struct vq_driver *d, uint32_t min, struct used_entry *u)
 {
@@ -143,6 +159,7 @@ static int take_content(struct vq *vq, uint32_t min_bytes __attribute__((unused)
 		return vq->broken;
 	if (d->used_idx == d->used_seen)
 		return 0;
+	prefetch(d);
 	if (read_filled(d, d->ring.hdr_len, &u))
 		return vq->broken;
 	n = group_size(d, &u, &f->hdr);

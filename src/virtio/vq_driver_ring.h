@@ -26,7 +26,8 @@ struct vq_driver {
 	bool in_order;  /* VIRTIO_F_IN_ORDER */
 
 	uint16_t tokens;   /* how many there are */
-	uint8_t per_token; /* descriptors each: 1 or 2 */
+	uint8_t per_token; /* descriptors each: 1 or 2 ... */
+	uint8_t shift;     /* ... and its logarithm */
 	uint32_t buf_size; /* bytes each, header included */
 	uint8_t *buffers;
 
@@ -98,9 +99,9 @@ static inline int read_used(struct vq_driver *d, struct used_entry *u)
 	const struct vring_used_elem *e = &d->ring.vr.used->ring[d->used_idx & d->ring.mask];
 	uint32_t id = ring32(&d->ring, load_once32(&e->id));
 
-	if (unlikely(id / d->per_token >= d->tokens || id % d->per_token))
+	if (unlikely(id >> d->shift >= d->tokens || id & (d->per_token - 1u)))
 		return vq_driver_broken(d, -EPROTO, "used id out of range", id);
-	u->token = (uint16_t)(id / d->per_token);
+	u->token = (uint16_t)(id >> d->shift);
 	u->len = ring32(&d->ring, load_once32(&e->len));
 	if (unlikely(d->state[u->token] != TOKEN_AVAIL))
 		return vq_driver_broken(d, -EPROTO, "used id that the peer did not hold", id);
@@ -117,7 +118,7 @@ static inline void consume(struct vq_driver *d, uint16_t token, enum token_state
 /* Makes @token available; the peer learns of it at the next flush. */
 static inline void expose(struct vq_driver *d, uint16_t token)
 {
-	uint16_t head = (uint16_t)(token * d->per_token);
+	uint16_t head = (uint16_t)(token << d->shift);
 
 	d->state[token] = TOKEN_AVAIL;
 	store_once16(&d->ring.vr.avail->ring[d->avail_idx & d->ring.mask], ring16(&d->ring, head));

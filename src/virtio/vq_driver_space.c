@@ -101,7 +101,7 @@ static void give_space(struct vq *vq, struct span span, uint32_t len,
 {
 	struct vq_driver *d = to_driver(vq);
 	uint16_t token = span.first;
-	struct vring_desc *desc = &d->ring.vr.desc[token * d->per_token];
+	struct vring_desc *desc = &d->ring.vr.desc[token << d->shift];
 
 	copy_hdr_out(d, buffer_at(d, d->buffer[token]), hdr);
 	if (d->per_token == 2)
