@@ -24,7 +24,7 @@ void output_json(const struct ctl *ctl, json_t *json);
 void output_json_line(json_t *json);
 
 /* "2026-11-27 00:06:25", local time; @time is in seconds since 1970. */
-#define OUTPUT_TIME 32u
+#define OUTPUT_TIME 48u /* numbers of any size */
 void output_time(char text[OUTPUT_TIME], double time);
 /* "1h 2m" since then, until now. */
 void output_age(char text[OUTPUT_TIME], double time);
