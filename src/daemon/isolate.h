@@ -35,10 +35,17 @@ enum isolate_use {
 	ISOLATE_KERNEL = 8, /* vhost-net */
 };
 
+/* Built with sanitizers or for coverage, whose runtime calls anything? */
+#ifdef INSTRUMENTED
+#define IS_INSTRUMENTED true
+#else
+#define IS_INSTRUMENTED false
+#endif
+
 /*
  * From here on any system call kills the process but those that it needs, with @uses (of enum
- * isolate_use); of all its threads and for good. 0 or -errno. Does nothing in a program built
- * with sanitizers or for coverage, whose runtime calls anything.
+ * isolate_use); of all its threads and for good. 0 or -errno. Does nothing where
+ * IS_INSTRUMENTED.
  */
 int isolate_syscalls(unsigned int uses);
 

@@ -26,12 +26,6 @@
 #include "base/util.h"
 #include "daemon/isolate.h"
 
-#ifdef INSTRUMENTED
-#define IS_INSTRUMENTED true
-#else
-#define IS_INSTRUMENTED false
-#endif
-
 enum check {
 	ANY,
 	NO_EXEC,   /* mmap, mprotect: no PROT_EXEC */
