@@ -25,40 +25,42 @@ static inline uint32_t checksum_join(uint32_t a, uint32_t b)
 	return (uint32_t)sum + (uint32_t)(sum >> 32);
 }
 
-/* The last 0 to 3 bytes of a piece, as if zeros followed. */
-static inline uint32_t checksum_tail(const uint8_t *p, size_t len)
+/* The @n bytes before @end, fewer than 8, as if zeros followed; 8 can be read there. */
+static inline uint64_t checksum_last(const uint8_t *end, size_t n)
 {
-	uint16_t word = 0, last = 0;
+	uint64_t eight;
 
-	if (len & 2) {
-		memcpy(&word, p, sizeof(word));
-		p += sizeof(word);
-	}
-	if (len & 1)
-		memcpy(&last, p, 1);
-	return (uint32_t)word + last;
+	if (n == 0)
+		return 0;
+	memcpy(&eight, end - sizeof(eight), sizeof(eight));
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return eight >> (64 - 8 * n);
+#else
+	return eight << (64 - 8 * n);
+#endif
 }
 
 /* The same as checksum_add, of pieces so short that a call would cost as much. */
 static inline uint32_t checksum_short(uint32_t sum, const void *from, size_t len)
 {
-	const uint8_t *p = from;
+	const uint8_t *p = from, *end = p + len;
+	uint8_t few[sizeof(uint64_t)] = {0};
 	uint64_t total = sum, eight;
-	uint32_t four;
 
-	for (; len >= sizeof(eight); p += sizeof(eight), len -= sizeof(eight)) {
+	if (len < sizeof(eight)) {
+		memcpy(few, p, len);
+		p = few;
+		end = few + sizeof(few);
+	}
+	for (; end - p >= (ptrdiff_t)sizeof(eight); p += sizeof(eight)) {
 		memcpy(&eight, p, sizeof(eight));
 		total += eight;
 		total += total < eight; /* the carry */
 	}
-	sum = checksum_join((uint32_t)total, (uint32_t)(total >> 32));
-	if (len >= sizeof(four)) {
-		memcpy(&four, p, sizeof(four));
-		sum = checksum_join(sum, four);
-		p += sizeof(four);
-		len -= sizeof(four);
-	}
-	return checksum_join(sum, checksum_tail(p, len));
+	eight = checksum_last(end, (size_t)(end - p));
+	total += eight;
+	total += total < eight;
+	return checksum_join((uint32_t)total, (uint32_t)(total >> 32));
 }
 
 /* @sum and @n words of 32 bits, which the compiler should know: a header's, say. */

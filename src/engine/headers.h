@@ -41,13 +41,6 @@ struct headers {
 enum headers_kind headers_read(struct headers *h, const uint8_t *p, uint32_t len);
 
 /*
- * Are the headers at @p those at @first, which @h tells of, but for what differs from one
- * packet of a flow to the next? That is: the lengths and checksums, IPv4's id, and TCP's
- * sequence number, FIN and PSH.
- */
-bool headers_alike(const struct headers *h, const uint8_t *p, const uint8_t *first);
-
-/*
  * The sum of the pseudo-header for a transport header and payload of @len bytes together
  * (RFC 9293, 3.1; RFC 8200, 8.1), not folded.
  */

@@ -26,6 +26,7 @@
 #include "engine/merge_run.h"
 
 #define NO_UNIT	   UINT16_MAX
+#define FLAGS_AT   offsetof(union tcp_word_hdr, words[3]) /* tcp_flag_word() */
 #define IP_LEN_MAX 65535u /* what IPv4's total length, or IPv6's payload length, can say */
 
 struct merge *merge_open(const struct merge_config *config)
@@ -46,29 +47,8 @@ void merge_close(struct merge *m)
 
 /* ---- flows ---- */
 
-static uint64_t load64(const uint8_t *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
-static uint32_t load32(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
-static uint16_t load16(const uint8_t *p)
-{
-	uint16_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
+/* Bytes that bucket_of may look at: with a tag, of IPv6, up to the ports. */
+#define GLANCE (ETH_HLEN + 4u + sizeof(struct ipv6hdr) + 4u)
 
 /*
  * The bucket of a packet of which nothing is known yet: what would be the addresses and the
@@ -118,7 +98,7 @@ static struct run *find_newest(struct merge *m, unsigned int bucket, const struc
 
 /* ---- units ---- */
 
-static void join(struct merge *m, struct run *run, uint16_t place, uint8_t *p)
+static void join(struct merge *m, struct run *run, uint16_t place, const uint8_t *p)
 {
 	const struct headers *h = &run->h;
 	uint32_t payload = m->frames[place].len - h->payload;
@@ -126,10 +106,13 @@ static void join(struct merge *m, struct run *run, uint16_t place, uint8_t *p)
 	m->next[run->last] = place;
 	m->next[place] = MERGE_END;
 	run->last = place;
+	/* until then it is the first one's */
+	run->next_id = (uint16_t)(run->next_id + (run->members == 1 ? 2 : 1) * run->id_step);
 	run->members++;
 	run->bytes += payload;
+	run->next_seq += payload;
 	if (h->protocol == IPPROTO_TCP)
-		run->last_flags = tcp_flag_word(headers_tcp(h, p)) & MERGE_TCP_LAST;
+		run->last_flags = load32(p + h->transport + FLAGS_AT) & MERGE_TCP_LAST;
 	run->open = payload == run->size && !run->last_flags && run->members < run->members_max;
 }
 
@@ -159,7 +142,8 @@ static void begin_flow(struct merge *m, uint16_t place, const struct headers *h,
 {
 	const struct frame *f = &m->frames[place];
 	uint16_t unit = (uint16_t)m->nunits;
-	struct run *run = begin(m, place, merge_may_begin(m, f, h, merge_headers(m, unit)));
+	uint8_t *p = merge_headers(m, unit);
+	struct run *run = begin(m, place, merge_may_begin(m, f, h, p));
 
 	run->h = *h;
 	run->verified = false;
@@ -167,30 +151,22 @@ static void begin_flow(struct merge *m, uint16_t place, const struct headers *h,
 	run->members_max = members_max(m, run);
 	run->bytes = run->size;
 	run->last_flags = 0;
+	run->next_seq = be32toh(headers_tcp(h, p)->seq) + run->size;
+	run->next_id = be16toh(headers_ipv4(h, p)->id);
 	run->older = m->newest[bucket];
 	m->newest[bucket] = unit;
 }
 
-/* Copies a frame's headers to @p; false: they do not lie in one piece. */
-static bool copy_headers(const struct frame *f, uint8_t *p)
-{
-	size_t len = MIN(f->len, HEADERS_MAX);
-
-	if (f->iovcnt < 2 || f->iov[1].iov_len < len)
-		return false;
-	merge_copy(p, f->iov[1].iov_base, len);
-	return true;
-}
-
 /* A packet that does not go on where @head ends, the newest unit in its bucket. */
-static void add_slowly(struct merge *m, uint16_t place, uint8_t *p, unsigned int bucket,
-		       const struct run *head)
+static void add_slowly(struct merge *m, uint16_t place, unsigned int bucket, const struct run *head)
 {
 	const struct frame *f = &m->frames[place];
+	uint8_t *p = merge_headers(m, m->nunits);
 	enum headers_kind kind;
 	struct headers h;
 	struct run *run;
 
+	merge_copy(p, f->iov[1].iov_base, MIN(f->len, HEADERS_MAX));
 	kind = headers_read(&h, p, f->len);
 	if (kind != HEADERS_PLAIN) {
 		begin(m, place, false);
@@ -205,24 +181,40 @@ static void add_slowly(struct merge *m, uint16_t place, uint8_t *p, unsigned int
 		begin_flow(m, place, &h, bucket);
 }
 
+/*
+ * Packets shorter than what bucket_of looks at are read from a copy with room behind it; what
+ * stands there does not matter.
+ */
+static const uint8_t *first_bytes(struct merge *m, const struct frame *f)
+{
+	uint8_t *p = merge_headers(m, m->nunits);
+
+	if (likely(f->len >= GLANCE))
+		return f->iov[1].iov_base;
+	merge_copy(p, f->iov[1].iov_base, f->len);
+	return p;
+}
+
 static void add(struct merge *m, uint16_t place)
 {
 	const struct frame *f = &m->frames[place];
-	uint8_t *p = merge_headers(m, m->nunits);
 	unsigned int bucket;
+	const uint8_t *p;
 	struct run *head;
 
-	if (!copy_headers(f, p)) {
+	/* headers in several pieces */
+	if (unlikely(f->iovcnt < 2 || f->iov[1].iov_len < MIN(f->len, HEADERS_MAX))) {
 		begin(m, place, false);
 		m->barrier = m->nunits;
 		return;
 	}
+	p = first_bytes(m, f);
 	bucket = bucket_of(p);
 	head = m->newest[bucket] == NO_UNIT ? NULL : &m->runs[m->newest[bucket]];
-	if (head && merge_may_join(m, head, f, p))
+	if (likely(head) && merge_may_join(m, head, f, p))
 		join(m, head, place, p);
 	else
-		add_slowly(m, place, p, bucket, head);
+		add_slowly(m, place, bucket, head);
 }
 
 unsigned int merge_batch(struct merge *m, struct frame *frames, unsigned int n,

@@ -16,15 +16,12 @@
 /* The TCP flags that only a unit's last member may have. */
 #define MERGE_TCP_LAST (TCP_FLAG_FIN | TCP_FLAG_PSH)
 
-/* How the IPv4 ids of a unit's members follow each other. */
-enum id_rule { ID_RISING, ID_SAME };
-
 /* What is known of the packets of a unit, units[i] by its side. */
 struct run {
 	struct headers h;
 	bool open;	      /* may grow */
 	bool verified;	      /* its members' checksums are right */
-	uint8_t id_rule;      /* enum id_rule, once there are two members */
+	uint8_t id_step;      /* from one IPv4 id to the next, once there are two members: 0 or 1 */
 	uint16_t first, last; /* members, by place */
 	uint16_t members;
 	uint16_t older;	      /* unit in the same bucket */
@@ -32,6 +29,8 @@ struct run {
 	uint16_t members_max; /* for which there is room in one packet */
 	uint32_t bytes;	      /* of payload in all */
 	uint32_t last_flags;  /* MERGE_TCP_LAST of the last member */
+	uint32_t next_seq;    /* TCP: of the next member */
+	uint16_t next_id;     /* IPv4: of the next member; the first one\'s until there are two */
 
 	/* of the first member, once verified */
 	uint32_t pseudo;      /* sum of the pseudo-header, without the length */
@@ -54,6 +53,30 @@ struct merge {
 	uint8_t headers[MERGE_BATCH][MERGE_HEADERS_SIZE]; /* of each unit's first member */
 	uint8_t copies[MERGE_BATCH * MERGE_COPY_MAX];
 };
+
+static inline uint64_t load64(const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline uint32_t load32(const uint8_t *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline uint16_t load16(const uint8_t *p)
+{
+	uint16_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
 
 static inline uint8_t *merge_headers(struct merge *m, unsigned int unit)
 {
@@ -84,7 +107,7 @@ bool merge_may_begin(const struct merge *m, const struct frame *f, const struct 
 		     uint8_t *p);
 
 /* May the packet @f, whose first bytes are at @p, become the next member of the unit? */
-bool merge_may_join(struct merge *m, struct run *run, const struct frame *f, uint8_t *p);
+bool merge_may_join(struct merge *m, struct run *run, const struct frame *f, const uint8_t *p);
 
 /* Makes units[] of what the runs say. */
 void merge_build(struct merge *m);
