@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What merging is inside: merge.c (flows and units), merge_rules.c (what may join a unit),
- * merge_build.c (superframes). merge.c tells how it works. */
+/* What merging is inside: merge_batch.c (flows and units), merge_rules.c (what may join a unit),
+ * merge_build.c (superframes). merge_batch.c tells how it works. */
 #ifndef ENGINE_MERGE_RUN_H
 #define ENGINE_MERGE_RUN_H
 

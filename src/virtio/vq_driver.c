@@ -37,9 +37,10 @@
  * Buffers are an odd number of cache lines long: at a distance of a power of two the first
  * lines of all of them, which is where headers are, would share a few sets of the cache.
  *
- * A mergeable receive buffer holds any frame of the usual MTU.
+ * A mergeable receive buffer holds any frame of the usual MTU, and a sixteenth of the longest
+ * superframe: with smaller ones few of these would fill a ring.
  */
-#define MERGEABLE_BUFFER (2048u + CACHE_LINE)
+#define MERGEABLE_BUFFER (4096u + CACHE_LINE)
 /* A buffer for any frame at all. */
 #define WHOLE_BUFFER                                                                              \
 	(ALIGN_UP(FRAME_LEN_MAX + sizeof(struct virtio_net_hdr_v1), 4096u) + CACHE_LINE)

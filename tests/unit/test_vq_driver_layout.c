@@ -16,7 +16,7 @@
 
 #define V1 FEATURE(F_VERSION_1)
 #define MRG (V1 | FEATURE_NET(MRG_RXBUF))
-#define BUFFER 2112u /* of a mergeable receive queue: an odd number of cache lines */
+#define BUFFER 4160u /* of a mergeable receive queue: an odd number of cache lines */
 #define WHOLE 69696u /* of any frame: likewise */
 
 static int setup(void **state)

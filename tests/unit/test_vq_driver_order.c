@@ -14,7 +14,7 @@
 #define ORDER (FEATURE(F_VERSION_1) | FEATURE(F_IN_ORDER))
 #define MRG FEATURE_NET(MRG_RXBUF)
 #define HDR 12u
-#define BUFFER 2112u /* of a mergeable receive queue: an odd number of cache lines */
+#define BUFFER 4160u /* of a mergeable receive queue: an odd number of cache lines */
 
 static int setup(void **state)
 {
