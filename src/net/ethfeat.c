@@ -5,11 +5,11 @@
  */
 #include "net/ethfeat.h"
 
-#include "base/util.h"
-
+#include <errno.h>
 #include <linux/ethtool.h>
 #include <linux/if.h>
 #include <linux/sockios.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -103,18 +103,20 @@ static int ethfeat_apply(int fd, const char *ifname, const struct ethtool_gstrin
 	return err;
 }
 
-int ethfeat_set(const char *ifname, const struct ethfeat *wanted, size_t n)
+int ethfeat_open(void)
+{
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int ethfeat_set(int fd, const char *ifname, const struct ethfeat *wanted, size_t n)
 {
 	struct ethtool_gstrings *names = NULL;
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	int err;
+	int err = ethfeat_names(fd, ifname, &names);
 
-	if (fd < 0)
-		return -errno;
-	err = ethfeat_names(fd, ifname, &names);
 	if (!err)
 		err = ethfeat_apply(fd, ifname, names, wanted, n);
 	free(names);
-	close_fd(&fd);
 	return err;
 }

@@ -109,7 +109,7 @@ static int packet_tell(struct packet *p, unsigned int ifindex, uint64_t features
 	for (i = 0; i < ARRAY_SIZE(wanted); i++)
 		wanted[i] = (struct ethfeat){ packet_ethfeats[i].name,
 					      features & packet_ethfeats[i].feature };
-	err = ethfeat_set(info.name, wanted, ARRAY_SIZE(wanted));
+	err = ethfeat_set(p->ethfeat_fd, info.name, wanted, ARRAY_SIZE(wanted));
 	if (!err && p->kport.created)
 		err = veth_set_mark(p->rtnl, p->kport.hidden_ifindex, features);
 	if (!err)
@@ -202,6 +202,7 @@ static void packet_close(struct kport *kp)
 	if (p->rtnl)
 		packet_remove(p);
 	close_fd(&p->lock_fd);
+	close_fd(&p->ethfeat_fd);
 	rtnl_close(p->rtnl);
 	free(p);
 }
@@ -413,6 +414,19 @@ static int packet_set_buf(int fd, int force, int plain, int size)
 		       0;
 }
 
+/* What must be of the pair's namespace, which the thread is in for the moment alone. */
+static int packet_open_control(struct packet *p, const char **why)
+{
+	int err = rtnl_open(&p->rtnl);
+
+	if (err)
+		return packet_fail(why, err, "cannot open a netlink socket");
+	p->ethfeat_fd = ethfeat_open();
+	if (p->ethfeat_fd < 0)
+		return packet_fail(why, p->ethfeat_fd, "cannot open a socket for ethtool");
+	return 0;
+}
+
 /* Receives nothing before it is bound. */
 static int packet_open_socket(struct packet *p, const char **why)
 {
@@ -462,6 +476,7 @@ static struct packet *packet_alloc(void)
 	p->kport.fds = &p->fd;
 	p->fd = -1;
 	p->lock_fd = -1;
+	p->ethfeat_fd = -1;
 	return p;
 }
 
@@ -476,9 +491,7 @@ int packet_open(const struct packet_config *cfg, struct kport **out, const char 
 	*why = "";
 	if (!p)
 		return -ENOMEM;
-	err = rtnl_open(&p->rtnl);
-	if (err)
-		*why = "cannot open a netlink socket";
+	err = packet_open_control(p, why);
 	if (!err)
 		err = packet_open_socket(p, why);
 	if (!err)

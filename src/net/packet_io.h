@@ -12,7 +12,7 @@ struct packet {
 	struct rtnl *rtnl;
 	int fd;
 	int lock_fd;
-	bool created;               /* by this program: to be removed */
+	int ethfeat_fd; /* sets features, in the namespace of open */
 	struct veth_before before; /* the hidden end, if it was not */
 	/* VIRTIO_NET_F_ bits (HOST side) of which frames may make use: those the peer took, and
 	 * those that the user's end was last told of in this namespace */

@@ -190,6 +190,30 @@ static void test_offloads(void **state)
 	kp->ops->close(kp);
 }
 
+/* The daemon is in another namespace than its interface is (--netns), where one of the same
+ * name is a stranger's. */
+static void test_offloads_from_elsewhere(void **state)
+{
+	const uint64_t tso = UINT64_C(1) << VIRTIO_NET_F_CSUM |
+			     UINT64_C(1) << VIRTIO_NET_F_HOST_TSO4;
+	struct kport *kp = open_packet("vnet0", NULL);
+	int there = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	(void)state;
+	assert_true(there >= 0);
+	assert_int_equal(netns_new(NULL), 0);
+	assert_int_equal(kp->ops->set_offload(kp, tso), 0);
+	assert_int_equal(system("ip link add vnet0 type veth peer name other"), 0);
+	assert_int_equal(kp->ops->set_offload(kp, 0), 0);
+	assert_int_equal(system("ethtool -k vnet0 | grep -q 'tx-tcp-segmentation: on'"), 0);
+	assert_int_equal(kp->ops->set_offload(kp, tso), 0);
+	assert_int_equal(system("ethtool -K vnet0 tso off"), 0);
+	assert_int_equal(setns(there, CLONE_NEWNET), 0);
+	assert_int_equal(system("ethtool -k vnet0 | grep -q 'tx-tcp-segmentation: on'"), 0);
+	kp->ops->close(kp);
+	close(there);
+}
+
 /* --- what exists already ------------------------------------------------ */
 
 static void test_existing_is_kept(void **state)
@@ -388,6 +412,7 @@ int main(void)
 		NETNS_TEST(test_open),
 		NETNS_TEST(test_names),
 		NETNS_TEST(test_offloads),
+		NETNS_TEST(test_offloads_from_elsewhere),
 		NETNS_TEST(test_existing_is_kept),
 		NETNS_TEST(test_existing_is_unfit),
 		NETNS_TEST(test_after_kill),
