@@ -79,11 +79,12 @@ static void on_tap_settled(void *owner, bool seen)
 		set_carrier(bk, bk->carrier);
 }
 
-static int on_tap_moved(void *owner)
+static void on_tap_moved(void *owner, struct rtnl *rtnl)
 {
 	struct backend *bk = owner;
 
-	return rtnl_settle(&bk->rtnl);
+	rtnl_close(bk->rtnl);
+	bk->rtnl = rtnl;
 }
 
 static void on_tap_lost(void *owner)

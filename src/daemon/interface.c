@@ -30,14 +30,12 @@ static void on_settled(void *owner, bool seen)
 	i->events->settled(i->owner);
 }
 
-/* In its new namespace: what configures it has to be there too. */
-static int on_moved(void *owner)
+static void on_moved(void *owner, struct rtnl *rtnl)
 {
 	struct interface *i = owner;
-	int r = rtnl_settle(&i->rtnl);
 
-	i->mirror.rtnl = i->rtnl;
-	return r;
+	rtnl_close(i->rtnl);
+	i->rtnl = i->mirror.rtnl = rtnl;
 }
 
 static void on_lost(void *owner)

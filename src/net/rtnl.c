@@ -194,18 +194,6 @@ void rtnl_close(struct rtnl *rt)
 	free(rt);
 }
 
-int rtnl_settle(struct rtnl **rt)
-{
-	struct rtnl *settled;
-	int err = rtnl_open(&settled);
-
-	if (err)
-		return err;
-	rtnl_close(*rt);
-	*rt = settled;
-	return 0;
-}
-
 /* Sends @msg, takes its answer, frees it. */
 static int rtnl_exchange(struct rtnl *rt, struct nl_msg *msg, struct rtnl_info *info)
 {

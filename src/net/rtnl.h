@@ -40,8 +40,6 @@ struct rtnl_info {
 
 int rtnl_open(struct rtnl **out);
 void rtnl_close(struct rtnl *rt);
-/* Replaces *rt by one of the calling thread's namespace; on error it stays as it is. */
-int rtnl_settle(struct rtnl **rt);
 
 /* What is known of an interface; -ENODEV when there is none. */
 int rtnl_get(struct rtnl *rt, unsigned int ifindex, struct rtnl_info *info);

@@ -145,7 +145,7 @@ lost va 'the interface is gone: it was deleted'
 va_start --keep-caps --netns "$NS_A"
 ip -n "$NS_A" link set vnet0 netns "$NS_C"
 arrive "$NS_C" vnet0
-grep -q "the interface moved to network namespace $NS_C: following" "$TMP/va.log" || fail "it was not followed"
+wait_until 2 grep -q "the interface moved to network namespace $NS_C: following" "$TMP/va.log" || fail "it was not followed"
 kill -USR1 "${PID[va]}"
 wait_until 2 grep -q 'overflow [0-9]' "$TMP/va.log" || fail "no counter after a move"
 stop "${PID[peer]}" KILL
@@ -158,7 +158,7 @@ ip -n "$NS_C" link set vnet0 down
 ip -n "$NS_C" link set vnet0 name eth7
 ip -n "$NS_C" link set eth7 netns "$NS_HOME"
 arrive "$NS_HOME" eth7
-grep -q 'moved to our own network namespace' "$TMP/va.log" || fail "it was not followed home"
+wait_until 2 grep -q 'moved to our own network namespace' "$TMP/va.log" || fail "it was not followed home"
 ip -n "$NS_HOME" link set eth7 carrier off
 wait_carrier "$NS_HOME" eth7 up 2
 ip -n "$NS_HOME" link set eth7 netns "$NS_C"
