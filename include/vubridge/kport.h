@@ -81,6 +81,8 @@ struct kport {
 	bool vectored;    /* frames pass by plain readv and writev (so io_uring may do it too) */
 	bool created;     /* by open; the interface did not exist before */
 	unsigned int pairs;
+	unsigned int txqlen; /* packets that the kernel queues for each pair, at open; 0: it
+			      * counts bytes instead */
 	int *fds; /* [pairs], O_NONBLOCK, owned by the port */
 	/* VIRTIO_NET_F_ bits of a driver (GUEST side) and device (HOST side) that the
 	 * kernel can do on this interface, found by probing */

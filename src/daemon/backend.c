@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "daemon/interface.h"
 #include "daemon/watch.h"
 #include "net/rtnl.h"
 #include "net/tap.h"
@@ -162,6 +163,7 @@ static int open_tap(struct backend *bk, char *error, size_t size)
 
 	if (r)
 		return refuse(error, size, "vhost-iface", config.name, r, why);
+	interface_say_queue(bk->tap);
 	/* so that the device does not begin with less */
 	bk->link = look_at_tap(bk);
 	return 0;

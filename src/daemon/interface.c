@@ -116,6 +116,15 @@ static int open_kport(struct interface *i, unsigned int pairs, char *error, size
 	return r;
 }
 
+void interface_say_queue(const struct kport *kp)
+{
+	if (kp->txqlen && kp->txqlen < TAP_TXQLEN)
+		log_notice(kp->name,
+			   "the interface queues %u packets for a queue pair, of which a burst has "
+			   "more; `ip link set %s txqueuelen %u` lengthens it",
+			   kp->txqlen, kp->name, TAP_TXQLEN);
+}
+
 static int watch_hidden(struct interface *i)
 {
 	int r;
@@ -136,6 +145,7 @@ static int open_here(struct interface *i, unsigned int pairs, char *error, size_
 
 	if (r)
 		return r;
+	interface_say_queue(i->kport);
 	r = rtnl_open(&i->rtnl);
 	if (r) {
 		snprintf(error, size, "cannot open a netlink socket: %s", strerror(-r));
