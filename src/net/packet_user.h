@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The user's end of a veth port's pair: what it may hand out. */
+#ifndef NET_PACKET_USER_H
+#define NET_PACKET_USER_H
+
+#include "base/uapi.h"
+#include "net/packet_io.h"
+
+#define PACKET_FEATURE(name) (UINT64_C(1) << VIRTIO_NET_F_##name)
+#define PACKET_GSO                                                                                 \
+	(PACKET_FEATURE(HOST_TSO4) | PACKET_FEATURE(HOST_TSO6) | PACKET_FEATURE(HOST_ECN) |        \
+	 PACKET_FEATURE(HOST_USO))
+
+/* All functions return 0 or -errno. */
+
+/* What it hands out from the first: it may move away before a peer is there, and what any
+ * peer can be given must be enough then. */
+int packet_user_prepare(struct packet *p);
+/* Has the user's end @ifindex, which is in our namespace, hand out no more than @features. */
+int packet_user_tell(struct packet *p, unsigned int ifindex, uint64_t features);
+
+#endif
