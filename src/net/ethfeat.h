@@ -18,6 +18,11 @@ struct ethfeat {
 int ethfeat_open(void);
 
 /*
+ * Asks which of @features, by their names, are wanted on interface @ifname of the namespace
+ * that @fd reaches, whether or not it has them now. 0 or -errno.
+ */
+int ethfeat_get(int fd, const char *ifname, struct ethfeat *features, size_t n);
+/*
  * Sets those of @wanted that this kernel knows on interface @ifname of the namespace that @fd
  * reaches; it leaves out what the device cannot do. 0 or -errno.
  */

@@ -216,7 +216,7 @@ static int packet_bind(struct packet *p, const char **why)
 
 static int packet_prepare(struct packet *p, const char **why)
 {
-	int err = veth_hide(p->rtnl, p->kport.hidden_ifindex, &p->before.filter);
+	int err = packet_pair_hide(p);
 
 	if (!err)
 		err = packet_user_prepare(p);

@@ -26,7 +26,8 @@ struct packet_config {
  * namespace, out of reach.
  *
  * A pair made here, also by a process that was killed, is removed by close; of one made by
- * someone else the hidden end is put down, and otherwise given back as it was.
+ * someone else the hidden end is put down, and both are otherwise given back as they were; but
+ * for a user's end that is in another namespace by then.
  *
  * On error returns -errno and, unless @why is NULL, sets *why as tap_open does.
  */

@@ -7,13 +7,22 @@
 
 #include "net/veth.h"
 
+/* What a user's end that was there before was. */
+struct packet_user_before {
+	bool known;
+	uint32_t features; /* wanted: bits by their place in packet_user.c's table */
+	uint32_t gso_max_size, gso_ipv4_max_size;
+};
+
 struct packet {
 	struct kport kport;
 	struct rtnl *rtnl;
 	int fd;
 	int lock_fd;
 	int ethfeat_fd; /* sets features, in the namespace of open */
-	struct veth_before before; /* the hidden end, if it was not */
+	/* the two ends of a pair that was there before */
+	struct veth_before before;
+	struct packet_user_before user_before;
 	/* VIRTIO_NET_F_ bits (HOST side) of which frames may make use: those the peer took, and
 	 * those that the user's end was last told of in this namespace */
 	uint64_t taken, told;

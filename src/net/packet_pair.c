@@ -72,8 +72,7 @@ static int packet_pair_take(struct packet *p, const struct rtnl_info *hidden,
 	memcpy(p->kport.mac, user->mac, sizeof(p->kport.mac));
 	p->told = PACKET_GSO; /* nobody knows, unless the mark tells */
 	p->kport.created = veth_made_here(hidden, &p->told);
-	p->before.flags = hidden->flags;
-	p->before.mtu = hidden->mtu;
+	p->before.link = *hidden;
 	return 0;
 }
 
@@ -167,6 +166,21 @@ int packet_pair_find(struct packet *p, const struct packet_config *cfg, const ch
 	return packet_pair_create(p, cfg, why);
 }
 
+int packet_pair_hide(struct packet *p)
+{
+	const struct rtnl_info hidden = p->before.link;
+
+	return veth_hide(p->rtnl, &hidden, &p->before);
+}
+
+/* The user's end in another namespace keeps what it was given. */
+static void packet_pair_give_back(struct packet *p, const struct rtnl_info *hidden)
+{
+	if (hidden->link_netnsid == RTNL_NETNS_HERE)
+		packet_user_give_back(p, hidden->link);
+	veth_give_back(p->rtnl, &p->before);
+}
+
 void packet_pair_remove(struct packet *p)
 {
 	struct rtnl_info info;
@@ -175,7 +189,7 @@ void packet_pair_remove(struct packet *p)
 	if (rtnl_get(p->rtnl, p->kport.hidden_ifindex, &info))
 		return;
 	if (!p->kport.created)
-		veth_give_back(p->rtnl, p->kport.hidden_ifindex, &p->before);
+		packet_pair_give_back(p, &info);
 	else if (veth_made_here(&info, &told))
 		rtnl_delete(p->rtnl, p->kport.hidden_ifindex);
 }

@@ -8,6 +8,8 @@
 
 /* Finds or makes the pair and holds it for this process; 0, or -errno and *why. */
 int packet_pair_find(struct packet *p, const struct packet_config *cfg, const char **why);
+/* Readies the hidden end (veth_hide); 0 or -errno. */
+int packet_pair_hide(struct packet *p);
 /* Removes a pair made here, gives back what was there before. */
 void packet_pair_remove(struct packet *p);
 

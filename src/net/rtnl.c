@@ -8,6 +8,7 @@
  */
 #include "net/rtnl.h"
 
+#include "base/uapi.h"
 #include "base/util.h"
 
 #include <linux/if_tun.h>
@@ -17,6 +18,9 @@
 #include <netlink/route/link.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* The headers may be older than what we parse. */
+#define RTNL_IFLA_MAX MAX((int)IFLA_MAX, IFLA_GSO_IPV4_MAX_SIZE)
 
 struct rtnl {
 	struct nl_sock *sock;
@@ -107,6 +111,28 @@ static void rtnl_parse_kind(struct nlattr *linkinfo, struct rtnl_info *info)
 		rtnl_parse_tun(tb[IFLA_INFO_DATA], info);
 }
 
+static void rtnl_parse_inet6(struct nlattr *spec, struct rtnl_info *info)
+{
+	struct nlattr *inet6 = nla_find(nla_data(spec), nla_len(spec), AF_INET6);
+	struct nlattr *tb[IFLA_INET6_MAX + 1];
+
+	if (!inet6 || nla_parse_nested(tb, IFLA_INET6_MAX, inet6, NULL) < 0 ||
+	    !tb[IFLA_INET6_ADDR_GEN_MODE])
+		return;
+	info->inet6 = true;
+	info->addr_gen_mode = nla_get_u8(tb[IFLA_INET6_ADDR_GEN_MODE]);
+}
+
+/* Kernels up to 6.2 have one limit for both. */
+static void rtnl_parse_gso(struct nlattr *const *tb, struct rtnl_info *info)
+{
+	if (tb[IFLA_GSO_MAX_SIZE])
+		info->gso_max_size = nla_get_u32(tb[IFLA_GSO_MAX_SIZE]);
+	info->gso_ipv4_max_size = tb[IFLA_GSO_IPV4_MAX_SIZE] ?
+					  nla_get_u32(tb[IFLA_GSO_IPV4_MAX_SIZE]) :
+					  info->gso_max_size;
+}
+
 static void rtnl_parse_link(struct nlattr *const *tb, struct rtnl_info *info)
 {
 	if (tb[IFLA_IFNAME])
@@ -131,6 +157,9 @@ static void rtnl_parse_link(struct nlattr *const *tb, struct rtnl_info *info)
 		nla_memcpy(&stats, tb[IFLA_STATS64], sizeof(stats));
 		info->tx_dropped = stats.tx_dropped;
 	}
+	rtnl_parse_gso(tb, info);
+	if (tb[IFLA_AF_SPEC])
+		rtnl_parse_inet6(tb[IFLA_AF_SPEC], info);
 	if (tb[IFLA_LINKINFO])
 		rtnl_parse_kind(tb[IFLA_LINKINFO], info);
 }
@@ -139,11 +168,11 @@ static int rtnl_on_link(struct nl_msg *msg, void *arg)
 {
 	struct rtnl *rt = arg;
 	struct nlmsghdr *nlh = nlmsg_hdr(msg);
-	struct nlattr *tb[IFLA_MAX + 1];
+	struct nlattr *tb[RTNL_IFLA_MAX + 1];
 	struct ifinfomsg *ifi;
 
 	if (nlh->nlmsg_type != RTM_NEWLINK || !rt->info ||
-	    nlmsg_parse(nlh, sizeof(*ifi), tb, IFLA_MAX, NULL) < 0)
+	    nlmsg_parse(nlh, sizeof(*ifi), tb, RTNL_IFLA_MAX, NULL) < 0)
 		return NL_SKIP;
 	ifi = nlmsg_data(nlh);
 	memset(rt->info, 0, sizeof(*rt->info));

@@ -242,6 +242,52 @@ static void test_existing_is_kept(void **state)
 	rtnl_close(rt);
 }
 
+/* All that ip and ethtool know of the pair. */
+static void describe_pair(char *text, size_t size)
+{
+	FILE *f = popen("for i in mine theirs; do ip -d -o link show $i; ethtool -k $i; "
+			"tc qdisc show dev $i; done",
+			"r");
+	size_t n;
+
+	assert_non_null(f);
+	n = fread(text, 1, size - 1, f);
+	text[n] = '\0';
+	assert_true(n > 0 && n < size - 1);
+	assert_int_equal(pclose(f), 0);
+}
+
+static void test_existing_is_given_back(void **state)
+{
+	const uint64_t tso = UINT64_C(1) << VIRTIO_NET_F_CSUM |
+			     UINT64_C(1) << VIRTIO_NET_F_HOST_TSO6;
+	static const char *const settings[] = {
+		"true",
+		"ethtool -K mine tso off tx-udp-segmentation off",
+		"ethtool -K mine tx off",
+		"ip link set mine gso_max_size 30000; ip link set theirs gso_max_size 20000",
+		"ip link set mine gso_max_size 100000; ip link set theirs addrgenmode random",
+		"ip link set theirs addrgenmode none arp off multicast off mtu 2000",
+	};
+	static char before[16384], during[16384], after[16384];
+	struct kport *kp;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(system("ip link add mine type veth peer name theirs"), 0);
+	for (i = 0; i < ARRAY_SIZE(settings); i++) {
+		assert_int_equal(system(settings[i]), 0);
+		describe_pair(before, sizeof(before));
+		kp = open_packet("mine", NULL);
+		assert_int_equal(kp->ops->set_offload(kp, tso), 0);
+		describe_pair(during, sizeof(during));
+		assert_string_not_equal(during, before);
+		kp->ops->close(kp);
+		describe_pair(after, sizeof(after));
+		assert_string_equal(after, before);
+	}
+}
+
 static void test_existing_is_unfit(void **state)
 {
 	struct kport *kp = open_packet("vnet0", NULL);
@@ -414,6 +460,7 @@ int main(void)
 		NETNS_TEST(test_offloads),
 		NETNS_TEST(test_offloads_from_elsewhere),
 		NETNS_TEST(test_existing_is_kept),
+		NETNS_TEST(test_existing_is_given_back),
 		NETNS_TEST(test_existing_is_unfit),
 		NETNS_TEST(test_after_kill),
 		NETNS_TEST(test_moved),
