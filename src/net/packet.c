@@ -8,6 +8,7 @@
 #include "base/uapi.h"
 #include "base/util.h"
 #include "net/ethfeat.h"
+#include "net/netns.h"
 #include "net/packet_io.h"
 #include "net/packet_pair.h"
 #include "net/packet_user.h"
@@ -58,7 +59,7 @@ static int packet_set_offload(struct kport *kp, uint64_t host_features)
 	struct rtnl_info info;
 	int err = rtnl_get(p->rtnl, kp->hidden_ifindex, &info);
 
-	if (!err && info.link_netnsid == RTNL_NETNS_HERE)
+	if (!err && info.link_netnsid == p->user_netnsid)
 		err = packet_user_tell(p, info.link, features);
 	else if (!err && p->told & PACKET_GSO & ~features)
 		err = -EREMOTE;
@@ -98,9 +99,9 @@ static int packet_find_user(struct kport *kp, int *netns __attribute__((unused))
 	kp->ifindex = 0;
 	if (err)
 		return err == -ENODEV ? -EBADFD : err;
-	if (hidden.link_netnsid != RTNL_NETNS_HERE)
+	if (hidden.link_netnsid != p->user_netnsid)
 		return -EREMOTE;
-	err = rtnl_get(p->rtnl, hidden.link, &user);
+	err = rtnl_get(p->user_rtnl, hidden.link, &user);
 	if (err)
 		return err;
 	kp->ifindex = user.ifindex;
@@ -121,6 +122,7 @@ static void packet_close(struct kport *kp)
 	close_fd(&p->lock_fd);
 	close_fd(&p->ethfeat_fd);
 	rtnl_close(p->rtnl);
+	rtnl_close(p->user_rtnl);
 	free(p);
 }
 
@@ -164,10 +166,10 @@ static int packet_set_buf(int fd, int force, int plain, int size)
 		       0;
 }
 
-/* What must be of the pair's namespace, which the thread is in for the moment alone. */
-static int packet_open_control(struct packet *p, const char **why)
+/* What must be of the user's namespace, which the thread is in for the moment alone. */
+static int packet_open_user(struct packet *p, const char **why)
 {
-	int err = rtnl_open(&p->rtnl);
+	int err = rtnl_open(&p->user_rtnl);
 
 	if (err)
 		return packet_fail(why, err, "cannot open a netlink socket");
@@ -226,6 +228,34 @@ static int packet_prepare(struct packet *p, const char **why)
 	return err ? packet_fail(why, err, "the kernel does not configure the veth") : 0;
 }
 
+/* All that is of the hidden end's namespace, which the thread is in. */
+static int packet_open_hidden(struct packet *p, const struct packet_pair_wish *wish,
+			      const char **why)
+{
+	int err = rtnl_open(&p->rtnl);
+
+	if (err)
+		return packet_fail(why, err, "cannot open a netlink socket");
+	err = packet_open_socket(p, why);
+	if (!err)
+		err = packet_pair_find(p, wish, why);
+	if (!err)
+		err = packet_prepare(p, why);
+	return err ? err : packet_bind(p, why);
+}
+
+static int packet_open_at_home(struct packet *p, struct packet_pair_wish *wish, const char **why)
+{
+	int err = netns_enter(wish->home, &wish->there), left;
+
+	if (err)
+		return packet_fail(why, err, "cannot enter the network namespace of its other end");
+	p->kport.hidden_apart = true;
+	err = packet_open_hidden(p, wish, why);
+	left = netns_leave(&wish->there);
+	return err ? err : left;
+}
+
 static struct packet *packet_alloc(void)
 {
 	struct packet *p = calloc(1, sizeof(*p));
@@ -236,14 +266,19 @@ static struct packet *packet_alloc(void)
 	p->kport.needs_net_admin = true;
 	p->kport.pairs = 1;
 	p->kport.fds = &p->fd;
+	p->user_netnsid = RTNL_NETNS_HERE;
 	p->fd = -1;
 	p->lock_fd = -1;
 	p->ethfeat_fd = -1;
 	return p;
 }
 
-int packet_open(const struct packet_config *cfg, struct kport **out, const char **why)
+int packet_open_apart(const struct packet_config *cfg, int home, struct kport **out,
+		      const char **why)
 {
+	struct packet_pair_wish wish = {
+		.name = cfg->name, .peer = cfg->peer, .home = home, .there = -1,
+	};
 	const char *unused;
 	struct packet *p = packet_alloc();
 	int err;
@@ -253,19 +288,23 @@ int packet_open(const struct packet_config *cfg, struct kport **out, const char 
 	*why = "";
 	if (!p)
 		return -ENOMEM;
-	err = packet_open_control(p, why);
+	if (home >= 0 && netns_is_own(home))
+		wish.home = -1;
+	err = packet_open_user(p, why);
 	if (!err)
-		err = packet_open_socket(p, why);
+		err = packet_pair_look(p, &wish, why);
 	if (!err)
-		err = packet_pair_find(p, cfg, why);
-	if (!err)
-		err = packet_prepare(p, why);
-	if (!err)
-		err = packet_bind(p, why);
+		err = wish.home < 0 ? packet_open_hidden(p, &wish, why) :
+				      packet_open_at_home(p, &wish, why);
 	if (err) {
 		packet_close(&p->kport);
 		return err;
 	}
 	*out = &p->kport;
 	return 0;
+}
+
+int packet_open(const struct packet_config *cfg, struct kport **out, const char **why)
+{
+	return packet_open_apart(cfg, -1, out, why);
 }

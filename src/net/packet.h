@@ -33,4 +33,12 @@ struct packet_config {
  */
 int packet_open(const struct packet_config *cfg, struct kport **out, const char **why);
 
+/*
+ * The same with the user's end in this network namespace and the hidden one in that of the
+ * descriptor @home, where its name is made another one if the usual name is taken. A pair that
+ * is here with both ends is taken as it is, kport.hidden_apart tells. @home may be -1.
+ */
+int packet_open_apart(const struct packet_config *cfg, int home, struct kport **out,
+		      const char **why);
+
 #endif

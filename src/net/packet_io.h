@@ -16,15 +16,17 @@ struct packet_user_before {
 
 struct packet {
 	struct kport kport;
-	struct rtnl *rtnl;
+	struct rtnl *rtnl; /* of the hidden end's namespace, which calls the user's user_netnsid */
+	struct rtnl *user_rtnl;
+	int user_netnsid;
 	int fd;
 	int lock_fd;
-	int ethfeat_fd; /* sets features, in the namespace of open */
+	int ethfeat_fd; /* sets features, in the user's namespace */
 	/* the two ends of a pair that was there before */
 	struct veth_before before;
 	struct packet_user_before user_before;
 	/* VIRTIO_NET_F_ bits (HOST side) of which frames may make use: those the peer took, and
-	 * those that the user's end was last told of in this namespace */
+	 * those that the user's end was last told of in its namespace */
 	uint64_t taken, told;
 	uint64_t overflows; /* the kernel's count, which begins anew when it is read */
 	uint64_t unfit;     /* frames of the kernel that cannot be passed on; by the worker */

@@ -19,8 +19,8 @@
 /* The hidden end's name for the user's end @name. */
 static void packet_pair_derive(char out[IFNAMSIZ], const char *name)
 {
-	snprintf(out, IFNAMSIZ, "%.*s" PACKET_PAIR_SUFFIX, (int)(IFNAMSIZ - sizeof(PACKET_PAIR_SUFFIX)),
-		 name);
+	snprintf(out, IFNAMSIZ, "%.*s" PACKET_PAIR_SUFFIX,
+		 (int)(IFNAMSIZ - sizeof(PACKET_PAIR_SUFFIX)), name);
 }
 
 /* Holds interface @ifindex of this namespace for as long as *fd is open. */
@@ -40,22 +40,55 @@ static int packet_pair_lock(int *fd, unsigned int ifindex)
 	return 0;
 }
 
-/* The user's end must not be someone's hidden end, so that is tried as well. */
-static int packet_pair_lock_pair(struct packet *p, unsigned int hidden, unsigned int user)
+static int packet_pair_in_use(const char **why, int err)
 {
-	int fd = -1, err = packet_pair_lock(&p->lock_fd, hidden);
-
-	if (!err && user)
-		err = packet_pair_lock(&fd, user);
-	close_fd(&fd);
-	return err;
+	return packet_fail(why, err, "the existing veth is in use by another process");
 }
+
+/* --- in the user's namespace -------------------------------------------- */
+
+/* The end of that name must not be someone's hidden end. */
+static int packet_pair_look_at_user(const struct rtnl_info *user, const char **why)
+{
+	int fd = -1, err;
+
+	if (strcmp(user->kind, "veth"))
+		return packet_fail(why, -EEXIST,
+				   "the interface of that name is not a veth; choose another name");
+	err = packet_pair_lock(&fd, user->ifindex);
+	close_fd(&fd);
+	return err ? packet_pair_in_use(why, err) : 0;
+}
+
+int packet_pair_look(struct packet *p, struct packet_pair_wish *wish, const char **why)
+{
+	int home, err;
+
+	wish->found = !strchr(wish->name, '%') &&
+		      !rtnl_get_by_name(p->user_rtnl, wish->name, &wish->user);
+	if (!wish->found)
+		return 0;
+	err = packet_pair_look_at_user(&wish->user, why);
+	if (err)
+		return err;
+	if (wish->user.link_netnsid == RTNL_NETNS_HERE) {
+		wish->home = -1;
+		return 0;
+	}
+	if (wish->home >= 0 && !rtnl_get_netnsid(p->user_rtnl, wish->home, &home) &&
+	    wish->user.link_netnsid == home)
+		return 0;
+	return packet_fail(why, -EXDEV,
+			   "the other end of the existing veth is in another network namespace; "
+			   "run there with --veth-peer, or bring it here");
+}
+
+/* --- in the hidden end's namespace -------------------------------------- */
 
 /* Takes the hidden end @hidden for this process, with the user's end @user. */
 static int packet_pair_take(struct packet *p, const struct rtnl_info *hidden,
-		       const struct rtnl_info *user, const char **why)
+			    const struct rtnl_info *user, const char **why)
 {
-	unsigned int ifindex = hidden->link_netnsid == RTNL_NETNS_HERE ? user->ifindex : 0;
 	int err;
 
 	/* the bridge would get each frame too */
@@ -63,11 +96,11 @@ static int packet_pair_take(struct packet *p, const struct rtnl_info *hidden,
 		return packet_fail(why, -EBUSY,
 				   "the hidden end of the existing veth is a port of a bridge or "
 				   "the like; take it out (ip link set ... nomaster)");
-	err = packet_pair_lock_pair(p, hidden->ifindex, ifindex);
+	err = packet_pair_lock(&p->lock_fd, hidden->ifindex);
 	if (err)
-		return packet_fail(why, err, "the existing veth is in use by another process");
+		return packet_pair_in_use(why, err);
 	p->kport.hidden_ifindex = hidden->ifindex;
-	p->kport.ifindex = ifindex;
+	p->kport.ifindex = hidden->link_netnsid == p->user_netnsid ? user->ifindex : 0;
 	memcpy(p->kport.name, user->name, sizeof(p->kport.name));
 	memcpy(p->kport.mac, user->mac, sizeof(p->kport.mac));
 	p->told = PACKET_GSO; /* nobody knows, unless the mark tells */
@@ -76,32 +109,27 @@ static int packet_pair_take(struct packet *p, const struct rtnl_info *hidden,
 	return 0;
 }
 
-/* The user's end is here. */
-static int packet_pair_attach(struct packet *p, const struct packet_config *cfg,
-			 const struct rtnl_info *user, const char **why)
+/* The user's end is where it shall be. */
+static int packet_pair_attach(struct packet *p, const struct packet_pair_wish *wish,
+			      const char **why)
 {
 	struct rtnl_info hidden;
-	int err;
+	int err = rtnl_get(p->rtnl, wish->user.link, &hidden);
 
-	if (strcmp(user->kind, "veth"))
-		return packet_fail(why, -EEXIST,
-				   "the interface of that name is not a veth; choose another name");
-	if (user->link_netnsid != RTNL_NETNS_HERE)
-		return packet_fail(why, -EXDEV,
-				   "the other end of the existing veth is in another network "
-				   "namespace; run there with --veth-peer, or bring it here");
-	err = rtnl_get(p->rtnl, user->link, &hidden);
+	if (!err && (hidden.link != wish->user.ifindex || hidden.link_netnsid != p->user_netnsid))
+		err = -ENODEV;
 	if (err)
 		return packet_fail(why, err, "the other end of the existing veth is not found");
-	if (cfg->peer && strcmp(cfg->peer, hidden.name))
+	if (wish->peer && strcmp(wish->peer, hidden.name))
 		return packet_fail(why, -EEXIST,
 				   "the existing veth's other end has another name than "
 				   "--veth-peer gives");
-	return packet_pair_take(p, &hidden, user, why);
+	return packet_pair_take(p, &hidden, &wish->user, why);
 }
 
-/* The user's end is not here. If the hidden one is, it was moved away. */
-static int packet_pair_attach_hidden(struct packet *p, const struct rtnl_info *hidden, const char **why)
+/* It is not there. If the hidden one is, it was moved away. */
+static int packet_pair_attach_hidden(struct packet *p, const struct rtnl_info *hidden,
+				     const char **why)
 {
 	struct rtnl_info user;
 	int err;
@@ -118,28 +146,56 @@ static int packet_pair_attach_hidden(struct packet *p, const struct rtnl_info *h
 	return packet_pair_take(p, hidden, &user, why);
 }
 
-/* Under a name that nobody else uses, until the kernel has found the user's end its own. */
-static int packet_pair_create(struct packet *p, const struct packet_config *cfg, const char **why)
+/*
+ * Users in namespaces of their own may have given the same name to each, so hidden ends of the
+ * same name would meet where they are: then a number makes them differ.
+ */
+static int packet_pair_name(struct packet *p, const struct packet_pair_wish *wish,
+			    unsigned int hidden, const char *user)
 {
 	char name[IFNAMSIZ];
-	struct rtnl_info hidden, user;
+	int err;
+
+	if (wish->peer)
+		return rtnl_set_name(p->rtnl, hidden, wish->peer);
+	packet_pair_derive(name, user);
+	err = rtnl_set_name(p->rtnl, hidden, name);
+	if (err != -EEXIST || wish->home < 0)
+		return err;
+	snprintf(name, sizeof(name), "%.8s" PACKET_PAIR_SUFFIX "%%d", user);
+	return rtnl_set_name(p->rtnl, hidden, name);
+}
+
+static int packet_pair_add(struct packet *p, const struct packet_pair_wish *wish,
+			   struct rtnl_info *hidden, const char **why)
+{
+	/* one that nobody else uses, until the kernel has found the user's end its own */
+	char name[IFNAMSIZ];
 	int err;
 
 	snprintf(name, sizeof(name), "vub-%x", (unsigned int)getpid());
-	err = veth_add(p->rtnl, cfg->name, name);
+	err = veth_add(p->rtnl, wish->name, wish->there, name);
 	if (!err)
-		err = rtnl_get_by_name(p->rtnl, name, &hidden);
+		err = rtnl_get_by_name(p->rtnl, name, hidden);
 	if (err == -EOPNOTSUPP)
 		return packet_fail(why, err, "the kernel has no veth; run `modprobe veth`");
 	if (err == -EPERM)
 		return packet_fail(why, err,
 				   "no permission to create a veth; run with CAP_NET_ADMIN");
+	return err ? packet_fail(why, err, "the kernel does not create a veth of that name") : 0;
+}
+
+static int packet_pair_create(struct packet *p, const struct packet_pair_wish *wish,
+			      const char **why)
+{
+	struct rtnl_info hidden, user;
+	int err = packet_pair_add(p, wish, &hidden, why);
+
 	if (err)
-		return packet_fail(why, err, "the kernel does not create a veth of that name");
-	err = rtnl_get(p->rtnl, hidden.link, &user);
+		return err;
+	err = rtnl_get(p->user_rtnl, hidden.link, &user);
 	if (!err) {
-		packet_pair_derive(name, user.name);
-		err = rtnl_set_name(p->rtnl, hidden.ifindex, cfg->peer ? cfg->peer : name);
+		err = packet_pair_name(p, wish, hidden.ifindex, user.name);
 		if (err)
 			*why = "the hidden end cannot have its name; give another with --veth-peer";
 	}
@@ -150,20 +206,24 @@ static int packet_pair_create(struct packet *p, const struct packet_config *cfg,
 	return err;
 }
 
-int packet_pair_find(struct packet *p, const struct packet_config *cfg, const char **why)
+int packet_pair_find(struct packet *p, const struct packet_pair_wish *wish, const char **why)
 {
+	const char *peer = wish->peer;
 	char derived[IFNAMSIZ];
-	const char *peer = cfg->peer ? cfg->peer : derived;
 	struct rtnl_info info;
+	int err = wish->home < 0 ? 0 : rtnl_get_netnsid(p->rtnl, wish->there, &p->user_netnsid);
 
-	if (!strchr(cfg->name, '%')) {
-		packet_pair_derive(derived, cfg->name);
-		if (!rtnl_get_by_name(p->rtnl, cfg->name, &info))
-			return packet_pair_attach(p, cfg, &info, why);
-		if (!rtnl_get_by_name(p->rtnl, peer, &info))
-			return packet_pair_attach_hidden(p, &info, why);
+	if (err)
+		return packet_fail(why, err, "the network namespaces do not know each other");
+	if (wish->found)
+		return packet_pair_attach(p, wish, why);
+	if (!peer && wish->home < 0) {
+		packet_pair_derive(derived, wish->name);
+		peer = derived;
 	}
-	return packet_pair_create(p, cfg, why);
+	if (peer && !strchr(wish->name, '%') && !rtnl_get_by_name(p->rtnl, peer, &info))
+		return packet_pair_attach_hidden(p, &info, why);
+	return packet_pair_create(p, wish, why);
 }
 
 int packet_pair_hide(struct packet *p)
@@ -176,7 +236,7 @@ int packet_pair_hide(struct packet *p)
 /* The user's end in another namespace keeps what it was given. */
 static void packet_pair_give_back(struct packet *p, const struct rtnl_info *hidden)
 {
-	if (hidden->link_netnsid == RTNL_NETNS_HERE)
+	if (hidden->link_netnsid == p->user_netnsid)
 		packet_user_give_back(p, hidden->link);
 	veth_give_back(p->rtnl, &p->before);
 }

@@ -48,7 +48,7 @@ int packet_user_tell(struct packet *p, unsigned int ifindex, uint64_t features)
 	struct ethfeat wanted[ARRAY_SIZE(packet_user_features)];
 	struct rtnl_info info;
 	size_t i;
-	int err = rtnl_get(p->rtnl, ifindex, &info);
+	int err = rtnl_get(p->user_rtnl, ifindex, &info);
 
 	if (err)
 		return err;
@@ -91,11 +91,11 @@ int packet_user_prepare(struct packet *p)
 
 	if (!p->kport.ifindex)
 		return 0;
-	err = rtnl_get(p->rtnl, p->kport.ifindex, &info);
+	err = rtnl_get(p->user_rtnl, p->kport.ifindex, &info);
 	if (!err)
 		err = packet_user_record(p, &info);
 	if (!err && MAX(info.gso_max_size, info.gso_ipv4_max_size) > PACKET_USER_GSO_MAX)
-		err = veth_limit_gso(p->rtnl, info.ifindex,
+		err = veth_limit_gso(p->user_rtnl, info.ifindex,
 				     MIN(info.gso_max_size, PACKET_USER_GSO_MAX),
 				     MIN(info.gso_ipv4_max_size, PACKET_USER_GSO_MAX));
 	return err ? err : packet_user_tell(p, info.ifindex, PACKET_USER_AT_FIRST);
@@ -108,11 +108,11 @@ void packet_user_give_back(struct packet *p, unsigned int ifindex)
 	struct rtnl_info info;
 	size_t i;
 
-	if (!before->known || rtnl_get(p->rtnl, ifindex, &info))
+	if (!before->known || rtnl_get(p->user_rtnl, ifindex, &info))
 		return;
 	packet_user_name(wanted);
 	for (i = 0; i < ARRAY_SIZE(wanted); i++)
 		wanted[i].on = before->features & 1u << i;
 	ethfeat_set(p->ethfeat_fd, info.name, wanted, ARRAY_SIZE(wanted));
-	veth_limit_gso(p->rtnl, ifindex, before->gso_max_size, before->gso_ipv4_max_size);
+	veth_limit_gso(p->user_rtnl, ifindex, before->gso_max_size, before->gso_ipv4_max_size);
 }

@@ -12,6 +12,7 @@
 #include "base/util.h"
 
 #include <linux/if_tun.h>
+#include <linux/net_namespace.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
@@ -28,6 +29,7 @@ struct rtnl {
 	int error;              /* -errno in the kernel's answer */
 	bool found;             /* a link was in the answer */
 	struct rtnl_info *info; /* where it goes, or NULL */
+	int netnsid;            /* in the answer */
 };
 
 /* libnl's codes are its own small numbers; several errnos share one, the commonest wins. */
@@ -164,6 +166,16 @@ static void rtnl_parse_link(struct nlattr *const *tb, struct rtnl_info *info)
 		rtnl_parse_kind(tb[IFLA_LINKINFO], info);
 }
 
+static int rtnl_on_netnsid(struct rtnl *rt, struct nlmsghdr *nlh)
+{
+	struct nlattr *id = nlmsg_find_attr(nlh, sizeof(struct rtgenmsg), NETNSA_NSID);
+
+	if (!id)
+		return NL_SKIP;
+	rt->netnsid = nla_get_s32(id);
+	return NL_OK;
+}
+
 static int rtnl_on_link(struct nl_msg *msg, void *arg)
 {
 	struct rtnl *rt = arg;
@@ -171,6 +183,8 @@ static int rtnl_on_link(struct nl_msg *msg, void *arg)
 	struct nlattr *tb[RTNL_IFLA_MAX + 1];
 	struct ifinfomsg *ifi;
 
+	if (nlh->nlmsg_type == RTM_NEWNSID)
+		return rtnl_on_netnsid(rt, nlh);
 	if (nlh->nlmsg_type != RTM_NEWLINK || !rt->info ||
 	    nlmsg_parse(nlh, sizeof(*ifi), tb, RTNL_IFLA_MAX, NULL) < 0)
 		return NL_SKIP;
@@ -245,6 +259,36 @@ int rtnl_request(struct rtnl *rt, struct nl_msg *msg)
 {
 	nlmsg_hdr(msg)->nlmsg_flags |= NLM_F_ACK;
 	return rtnl_exchange(rt, msg, NULL);
+}
+
+static struct nl_msg *rtnl_netnsid_message(int type, int fd)
+{
+	struct rtgenmsg gen = {.rtgen_family = AF_UNSPEC};
+	struct nl_msg *msg = nlmsg_alloc_simple(type, NLM_F_REQUEST);
+
+	if (msg && (nlmsg_append(msg, &gen, sizeof(gen), NLMSG_ALIGNTO) ||
+		    nla_put_u32(msg, NETNSA_FD, (uint32_t)fd) ||
+		    (type == RTM_NEWNSID && nla_put_s32(msg, NETNSA_NSID, -1)))) {
+		nlmsg_free(msg);
+		msg = NULL;
+	}
+	return msg;
+}
+
+int rtnl_get_netnsid(struct rtnl *rt, int fd, int *netnsid)
+{
+	struct nl_msg *give = rtnl_netnsid_message(RTM_NEWNSID, fd);
+	struct nl_msg *ask = rtnl_netnsid_message(RTM_GETNSID, fd);
+	int err;
+
+	if (give) /* -EEXIST: it has one */
+		rtnl_request(rt, give);
+	rt->netnsid = NETNSA_NSID_NOT_ASSIGNED;
+	err = ask ? rtnl_exchange(rt, ask, NULL) : -ENOMEM;
+	if (!err && rt->netnsid == NETNSA_NSID_NOT_ASSIGNED)
+		err = -ENOENT;
+	*netnsid = rt->netnsid;
+	return err;
 }
 
 static int rtnl_lookup(struct rtnl *rt, int netnsid, unsigned int ifindex, const char *name,

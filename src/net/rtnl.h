@@ -49,6 +49,11 @@ void rtnl_close(struct rtnl *rt);
 /* What is known of an interface; -ENODEV when there is none. */
 int rtnl_get(struct rtnl *rt, unsigned int ifindex, struct rtnl_info *info);
 int rtnl_get_by_name(struct rtnl *rt, const char *name, struct rtnl_info *info);
+/*
+ * Under which number the namespace of @rt knows the one of descriptor @fd, which it is given if
+ * it has none: link_netnsid of what is tied to an interface there. Not of the same namespace.
+ */
+int rtnl_get_netnsid(struct rtnl *rt, int fd, int *netnsid);
 /* Of an interface in namespace @netnsid, which may be RTNL_NETNS_HERE. */
 int rtnl_get_in(struct rtnl *rt, int netnsid, unsigned int ifindex, struct rtnl_info *info);
 

@@ -65,7 +65,7 @@ static int veth_put_peer(struct nl_msg *msg, const char *name)
 	return 0;
 }
 
-static int veth_create(struct rtnl *rt, const char *name, const char *peer)
+static int veth_create(struct rtnl *rt, const char *name, int netns, const char *peer)
 {
 	struct nl_msg *msg = veth_message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0, 0, 0);
 	struct nlattr *info;
@@ -73,7 +73,8 @@ static int veth_create(struct rtnl *rt, const char *name, const char *peer)
 
 	if (!msg)
 		return -ENOMEM;
-	failed = nla_put_string(msg, IFLA_IFNAME, name);
+	failed = nla_put_string(msg, IFLA_IFNAME, name) ||
+		 (netns >= 0 && nla_put_u32(msg, IFLA_NET_NS_FD, (uint32_t)netns));
 	info = nla_nest_start(msg, IFLA_LINKINFO);
 	failed = failed || !info || nla_put_string(msg, IFLA_INFO_KIND, "veth") ||
 		 veth_put_peer(msg, peer);
@@ -96,10 +97,10 @@ bool veth_made_here(const struct rtnl_info *hidden, uint64_t *number)
 	return sscanf(hidden->alias, VETH_MARK " %" SCNx64, number) == 1;
 }
 
-int veth_add(struct rtnl *rt, const char *name, const char *peer)
+int veth_add(struct rtnl *rt, const char *name, int netns, const char *peer)
 {
 	struct rtnl_info info;
-	int err = veth_create(rt, name, peer);
+	int err = veth_create(rt, name, netns, peer);
 
 	if (err)
 		return err;

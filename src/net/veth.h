@@ -11,9 +11,10 @@
 
 /*
  * Makes a pair, both ends down, named @name and @peer; @name may hold one %d, @peer not.
- * The hidden end, @peer, is marked as made here.
+ * The hidden end, @peer, is marked as made here. The other one is made in the namespace of
+ * descriptor @netns, if that is not -1.
  */
-int veth_add(struct rtnl *rt, const char *name, const char *peer);
+int veth_add(struct rtnl *rt, const char *name, int netns, const char *peer);
 /* The mark holds a number for the next process to find. */
 int veth_set_mark(struct rtnl *rt, unsigned int hidden, uint64_t number);
 bool veth_made_here(const struct rtnl_info *hidden, uint64_t *number);

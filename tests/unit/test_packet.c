@@ -11,39 +11,7 @@
 #include "base/util.h"
 #include "net/packet.h"
 #include "net/veth.h"
-
-#include <dirent.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-
-static unsigned int count_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	assert_non_null(dir);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
-}
-
-static struct rtnl *open_rtnl(void)
-{
-	struct rtnl *rt;
-
-	assert_int_equal(rtnl_open(&rt), 0);
-	return rt;
-}
-
-static struct rtnl_info look(struct rtnl *rt, const char *name)
-{
-	struct rtnl_info info;
-
-	assert_int_equal(rtnl_get_by_name(rt, name, &info), 0);
-	return info;
-}
+#include "veth_rig.h"
 
 static struct kport *open_packet(const char *name, const char *peer)
 {
@@ -72,37 +40,6 @@ static void assert_refused(const char *name, const char *peer, int err, const ch
 		fail_msg("\"%s\" does not say \"%s\"", why, text);
 	assert_int_equal(count_fds(), fds);
 	assert_int_equal(packet_open(&cfg, &kp, NULL), err);
-}
-
-/* Moves interface @name of this namespace to a new one, which the child returned holds. */
-static pid_t move_away(const char *name)
-{
-	char command[128], byte = 0;
-	int ready[2];
-	pid_t child;
-
-	assert_int_equal(pipe(ready), 0);
-	child = fork();
-	if (child == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (unshare(CLONE_NEWNET) == 0 && write(ready[1], &byte, 1) == 1)
-			pause();
-		_exit(1);
-	}
-	assert_true(child > 0);
-	assert_int_equal(read(ready[0], &byte, 1), 1);
-	close(ready[0]);
-	close(ready[1]);
-	snprintf(command, sizeof(command), "ip link set %s netns %d", name, (int)child);
-	assert_int_equal(system(command), 0);
-	return child;
-}
-
-/* Ends the namespace, and with it, a little later, what lives in it. */
-static void end_away(pid_t child)
-{
-	kill(child, SIGKILL);
-	assert_int_equal(waitpid(child, NULL, 0), child);
 }
 
 /* --- what open makes ---------------------------------------------------- */
