@@ -70,17 +70,20 @@ struct kport {
 	char name[IFNAMSIZ];
 	unsigned int ifindex; /* 0: in another network namespace since before open */
 	/*
-	 * Of a pair of interfaces the end that is the port's own, or 0. It stays in this
-	 * network namespace, where the other end (above, the user's) may be moved away from;
-	 * it goes when that is deleted, and while it is IFF_UP the other may have carrier.
+	 * Of a pair of interfaces the end that is the port's own, or 0. It stays in its
+	 * network namespace, wherever the other end (above, the user's) may be moved to; it
+	 * goes when that is deleted, and while it is IFF_UP the other may have carrier.
 	 */
 	unsigned int hidden_ifindex;
+	bool hidden_apart; /* it is in another namespace than that of open, which is the user's */
 	uint8_t mac[ETH_ALEN];
 	uint8_t hdr_len;  /* bytes of virtio-net header before each frame on the fds */
 	bool needs_net_admin; /* set_carrier takes CAP_NET_ADMIN, for as long as it runs */
 	bool vectored;    /* frames pass by plain readv and writev (so io_uring may do it too) */
 	bool created;     /* by open; the interface did not exist before */
 	unsigned int pairs;
+	unsigned int txqlen; /* packets that the kernel queues for each pair, at open; 0: it
+			      * counts bytes instead */
 	int *fds; /* [pairs], O_NONBLOCK, owned by the port */
 	/* VIRTIO_NET_F_ bits of a driver (GUEST side) and device (HOST side) that the
 	 * kernel can do on this interface, found by probing */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "daemon/interface.h"
 #include "daemon/watch.h"
 #include "net/rtnl.h"
 #include "net/tap.h"
@@ -79,11 +80,12 @@ static void on_tap_settled(void *owner, bool seen)
 		set_carrier(bk, bk->carrier);
 }
 
-static int on_tap_moved(void *owner)
+static void on_tap_moved(void *owner, struct rtnl *rtnl)
 {
 	struct backend *bk = owner;
 
-	return rtnl_settle(&bk->rtnl);
+	rtnl_close(bk->rtnl);
+	bk->rtnl = rtnl;
 }
 
 static void on_tap_lost(void *owner)
@@ -161,6 +163,7 @@ static int open_tap(struct backend *bk, char *error, size_t size)
 
 	if (r)
 		return refuse(error, size, "vhost-iface", config.name, r, why);
+	interface_say_queue(bk->tap);
 	/* so that the device does not begin with less */
 	bk->link = look_at_tap(bk);
 	return 0;

@@ -30,14 +30,12 @@ static void on_settled(void *owner, bool seen)
 	i->events->settled(i->owner);
 }
 
-/* In its new namespace: what configures it has to be there too. */
-static int on_moved(void *owner)
+static void on_moved(void *owner, struct rtnl *rtnl)
 {
 	struct interface *i = owner;
-	int r = rtnl_settle(&i->rtnl);
 
-	i->mirror.rtnl = i->rtnl;
-	return r;
+	rtnl_close(i->rtnl);
+	i->rtnl = i->mirror.rtnl = rtnl;
 }
 
 static void on_lost(void *owner)
@@ -102,13 +100,14 @@ bool interface_carrier_is(const struct interface *i, bool on)
 
 /* ---- life ---- */
 
-static int open_kport(struct interface *i, unsigned int pairs, char *error, size_t size)
+/* A veth's hidden end stays in our namespace @home, or with -1 in the calling thread's. */
+static int open_kport(struct interface *i, unsigned int pairs, int home, char *error, size_t size)
 {
 	const struct options *o = i->options;
 	const struct tap_config tap = {.name = o->iface, .pairs = pairs};
 	const struct packet_config veth = {.name = o->iface, .peer = o->veth_peer};
 	const char *why = "";
-	int r = o->iface_type == OPTIONS_IFACE_VETH ? packet_open(&veth, &i->kport, &why)
+	int r = o->iface_type == OPTIONS_IFACE_VETH ? packet_open_apart(&veth, home, &i->kport, &why)
 						    : tap_open(&tap, &i->kport, &why);
 
 	if (r && why[0] && r != -EINVAL) /* of which the phrase says all */
@@ -118,7 +117,23 @@ static int open_kport(struct interface *i, unsigned int pairs, char *error, size
 	return r;
 }
 
-static int watch_hidden(struct interface *i)
+void interface_say_queue(const struct kport *kp)
+{
+	if (kp->txqlen && kp->txqlen < TAP_TXQLEN)
+		log_notice(kp->name,
+			   "the interface queues %u packets for a queue pair, of which a burst has "
+			   "more; `ip link set %s txqueuelen %u` lengthens it",
+			   kp->txqlen, kp->name, TAP_TXQLEN);
+}
+
+static int refuse_watch(char *error, size_t size, int r)
+{
+	snprintf(error, size, "cannot watch the interface: %s", strerror(-r));
+	return r;
+}
+
+/* In the calling thread's network namespace. */
+static int watch_hidden(struct interface *i, char *error, size_t size)
 {
 	int r;
 
@@ -128,16 +143,17 @@ static int watch_hidden(struct interface *i)
 	if (!r)
 		r = sd_event_add_io(i->event, &i->hidden_source, linkmon_fd(i->hidden_linkmon),
 				    EPOLLIN, on_hidden, i);
-	return r < 0 ? r : 0;
+	return r < 0 ? refuse_watch(error, size, r) : 0;
 }
 
-/* In the calling thread's network namespace, which is that of --netns. */
-static int open_here(struct interface *i, unsigned int pairs, char *error, size_t size)
+/* In the calling thread's network namespace, which is that of --netns; @home: ours, or -1. */
+static int open_here(struct interface *i, unsigned int pairs, int home, char *error, size_t size)
 {
-	int r = open_kport(i, pairs, error, size);
+	int r = open_kport(i, pairs, home, error, size);
 
 	if (r)
 		return r;
+	interface_say_queue(i->kport);
 	r = rtnl_open(&i->rtnl);
 	if (r) {
 		snprintf(error, size, "cannot open a netlink socket: %s", strerror(-r));
@@ -149,11 +165,9 @@ static int open_here(struct interface *i, unsigned int pairs, char *error, size_
 		return r;
 	i->seen = i->kport->ifindex != 0;
 	r = watch_open(&i->watch, i->event, i->kport, i->options->netns, &watch_events, i);
-	if (!r)
-		r = watch_hidden(i);
 	if (r)
-		snprintf(error, size, "cannot watch the interface: %s", strerror(-r));
-	return r;
+		return refuse_watch(error, size, r);
+	return i->kport->hidden_apart ? 0 : watch_hidden(i, error, size);
 }
 
 /* All that --netns is about is opened there; abstract sockets, say, are looked for here. */
@@ -171,18 +185,20 @@ static int open_there(struct interface *i, unsigned int pairs, char *error, size
 		return r;
 	}
 	close_fd(&fd);
-	r = open_here(i, pairs, error, size);
+	r = open_here(i, pairs, home, error, size);
 	left = netns_leave(&home);
-	if (!left)
-		return r;
-	options_refuse(error, size, "netns", name, "cannot leave it again: %s", strerror(-left));
-	return left;
+	if (left) {
+		options_refuse(error, size, "netns", name, "cannot leave it again: %s",
+			       strerror(-left));
+		return left;
+	}
+	return !r && i->kport->hidden_apart ? watch_hidden(i, error, size) : r;
 }
 
 int interface_open(struct interface *i, unsigned int pairs, char *error, size_t size)
 {
 	return i->options->netns ? open_there(i, pairs, error, size)
-				 : open_here(i, pairs, error, size);
+				 : open_here(i, pairs, -1, error, size);
 }
 
 void interface_close(struct interface *i)

@@ -46,6 +46,9 @@ struct interface {
 int interface_open(struct interface *i, unsigned int pairs, char *error, size_t size);
 void interface_close(struct interface *i);
 
+/* Logs, if it is so, that the queues of a TAP which was there before are short. */
+void interface_say_queue(const struct kport *kp);
+
 /*
  * Is the carrier, as far as it is ours to set, what anyone last asked for and @on? False
  * also where it cannot be seen.

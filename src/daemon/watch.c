@@ -17,6 +17,9 @@
  * A socket keeps its namespace alive. Where a namespace has a name, this is watched:
  * when it goes, so do we. Where it has none nobody could tell that it shall go, so
  * sockets are not put there: it is left unseen and dies, with the interface, in its time.
+ *
+ * Port, owner and watch must look at the same namespace. So all that can fail (descriptors
+ * may run out) is opened in the new one before anything takes the place of the old.
  */
 #include "daemon/watch.h"
 
@@ -35,21 +38,25 @@
 
 #define UNSEEN_INTERVAL_US UINT64_C(1000000)
 
+/* The eyes in one namespace. */
+struct place {
+	struct linkmon *linkmon;
+	sd_event_source *source;
+	sd_event_source *inotify; /* of the namespace's name */
+	char netns[PATH_MAX];     /* its file; "" where nobody can delete it before we end */
+};
+
 struct watch {
 	sd_event *event;
 	struct kport *kp;
 	const struct watch_events *events;
 	void *owner;
 
-	struct linkmon *linkmon;
-	sd_event_source *source;
+	struct place here;
 	sd_event_source *timer; /* on while unseen */
 	bool seen;
 	bool gone;            /* as told by the dispatch under way */
 	char name[IFNAMSIZ];  /* as last logged */
-
-	sd_event_source *inotify; /* of the namespace's name */
-	char netns[PATH_MAX];     /* its file */
 };
 
 /* ---- its name ---- */
@@ -77,36 +84,29 @@ static int on_directory(sd_event_source *source __attribute__((unused)),
 			const struct inotify_event *ev, void *userdata)
 {
 	struct watch *w = userdata;
-	const char *file = strrchr(w->netns, '/') + 1;
+	const char *file = strrchr(w->here.netns, '/') + 1;
 
 	if (!w->seen || !ev->len || strcmp(ev->name, file) != 0)
 		return 0;
-	w->inotify = sd_event_source_disable_unref(w->inotify);
-	log_debug(w->name, "%s was deleted", w->netns);
+	w->here.inotify = sd_event_source_disable_unref(w->here.inotify);
+	log_debug(w->name, "%s was deleted", w->here.netns);
 	lose(w, "the network namespace of the interface was deleted");
 	return 0;
 }
 
-static void forget_netns(struct watch *w)
-{
-	w->inotify = sd_event_source_disable_unref(w->inotify);
-	w->netns[0] = '\0';
-}
-
 /* @name as netns_open takes it, NULL: our own namespace, whose end is ours too. */
-static int watch_netns(struct watch *w, const char *name)
+static int watch_netns(struct watch *w, struct place *p, const char *name)
 {
 	char directory[PATH_MAX];
 	int r;
 
-	forget_netns(w);
 	if (!name)
 		return 0;
-	r = netns_path(name, w->netns, sizeof(w->netns));
+	r = netns_path(name, p->netns, sizeof(p->netns));
 	if (r)
 		return r;
-	strcpy(directory, w->netns);
-	r = sd_event_add_inotify(w->event, &w->inotify, dirname(directory),
+	strcpy(directory, p->netns);
+	r = sd_event_add_inotify(w->event, &p->inotify, dirname(directory),
 				 IN_DELETE | IN_MOVED_FROM | IN_ONLYDIR, on_directory, w);
 	return r < 0 ? r : 0;
 }
@@ -137,25 +137,29 @@ static const struct linkmon_events link_events = {
 
 static int on_linkmon(sd_event_source *source, int fd, uint32_t revents, void *userdata);
 
-/* Puts a new linkmon, of the calling thread's namespace, in place of the old one. */
-static int watch_links(struct watch *w)
+static void place_close(struct place *p)
 {
-	sd_event_source *source = NULL;
-	struct linkmon *lm;
-	int r = linkmon_open(&lm, w->kp->ifindex, &link_events, w);
+	sd_event_source_disable_unref(p->inotify);
+	sd_event_source_disable_unref(p->source);
+	linkmon_close(p->linkmon);
+}
 
-	if (r)
-		return r;
-	r = sd_event_add_io(w->event, &source, linkmon_fd(lm), EPOLLIN, on_linkmon, w);
-	if (r < 0) {
-		linkmon_close(lm);
-		return r;
-	}
-	sd_event_source_disable_unref(w->source);
-	linkmon_close(w->linkmon);
-	w->source = source;
-	w->linkmon = lm;
-	return 0;
+/* In the calling thread's namespace, which is called @name (watch_netns). */
+static int place_open(struct watch *w, struct place *p, const char *name)
+{
+	int r;
+
+	*p = (struct place){0};
+	r = watch_netns(w, p, name);
+	if (!r)
+		r = linkmon_open(&p->linkmon, w->kp->ifindex, &link_events, w);
+	if (!r)
+		r = sd_event_add_io(w->event, &p->source, linkmon_fd(p->linkmon), EPOLLIN,
+				    on_linkmon, w);
+	if (r >= 0)
+		return 0;
+	place_close(p);
+	return r;
 }
 
 /* ---- where it went ---- */
@@ -170,7 +174,7 @@ static void set_seen(struct watch *w)
 static int see_again(struct watch *w)
 {
 	bool unseen = !w->seen;
-	int r = linkmon_watch(w->linkmon, w->kp->ifindex);
+	int r = linkmon_watch(w->here.linkmon, w->kp->ifindex);
 
 	if (r)
 		return r;
@@ -180,17 +184,39 @@ static int see_again(struct watch *w)
 	return 0;
 }
 
-static int enter_and_watch(struct watch *w, int netns)
+/* To the calling thread's namespace, called @name: as a whole, or not at all. */
+static int move_here(struct watch *w, const char *name)
+{
+	struct place place;
+	struct rtnl *rtnl;
+	int r = rtnl_open(&rtnl);
+
+	if (r)
+		return r;
+	r = place_open(w, &place, name);
+	if (r) {
+		rtnl_close(rtnl);
+		return r;
+	}
+	r = w->kp->ops->settle(w->kp);
+	if (r) {
+		place_close(&place);
+		rtnl_close(rtnl);
+		return r;
+	}
+	place_close(&w->here);
+	w->here = place;
+	w->events->moved(w->owner, rtnl);
+	return linkmon_watch(w->here.linkmon, w->kp->ifindex);
+}
+
+static int enter_and_move(struct watch *w, int netns, const char *name)
 {
 	int home, err, r = netns_enter(netns, &home);
 
 	if (r)
 		return r;
-	r = w->kp->ops->settle(w->kp);
-	if (!r)
-		r = w->events->moved(w->owner);
-	if (!r)
-		r = watch_links(w);
+	r = move_here(w, name);
 	err = netns_leave(&home);
 	return r ? r : err;
 }
@@ -204,9 +230,7 @@ static int follow(struct watch *w, int netns)
 
 	if (!own && netns_find_name(netns, name, sizeof(name)))
 		return -EOWNERDEAD;
-	r = enter_and_watch(w, netns);
-	if (!r)
-		r = watch_netns(w, own ? NULL : name);
+	r = enter_and_move(w, netns, own ? NULL : name);
 	if (r)
 		return r;
 	set_seen(w);
@@ -215,16 +239,29 @@ static int follow(struct watch *w, int netns)
 	return 0;
 }
 
+static const char *unseen_text(int error)
+{
+	switch (error) {
+	case -EOWNERDEAD:
+		return "has no name";
+	case -EPERM:
+	case -EREMOTE:
+		return "may not be entered";
+	default:
+		return strerror(-error);
+	}
+}
+
 static void unsee(struct watch *w, int error)
 {
 	if (w->seen)
 		log_notice(w->name,
 			   "the interface moved to a network namespace that %s: forwarding and "
 			   "carrier go on, its link events and its counter of overflows do not",
-			   error == -EOWNERDEAD ? "has no name" : "may not be entered");
+			   unseen_text(error));
 	w->seen = false;
 	w->kp->ifindex = 0;
-	linkmon_watch(w->linkmon, 0);
+	linkmon_watch(w->here.linkmon, 0);
 	sd_event_source_set_time_relative(w->timer, UNSEEN_INTERVAL_US);
 	sd_event_source_set_enabled(w->timer, SD_EVENT_ONESHOT);
 }
@@ -257,7 +294,7 @@ static int on_linkmon(sd_event_source *source __attribute__((unused)),
 		      void *userdata)
 {
 	struct watch *w = userdata;
-	int r = linkmon_dispatch(w->linkmon);
+	int r = linkmon_dispatch(w->here.linkmon);
 
 	if (r) {
 		log_error(w->name, "cannot watch the interface: %s", strerror(-r));
@@ -298,9 +335,7 @@ int watch_open(struct watch **out, sd_event *event, struct kport *kp, const char
 	if (r >= 0)
 		r = sd_event_source_set_enabled(w->timer, SD_EVENT_OFF);
 	if (r >= 0)
-		r = watch_netns(w, netns);
-	if (!r)
-		r = watch_links(w);
+		r = place_open(w, &w->here, netns);
 	if (!r && !w->seen)
 		unsee(w, -EREMOTE);
 	if (r) {
@@ -315,10 +350,8 @@ void watch_close(struct watch *w)
 {
 	if (!w)
 		return;
-	sd_event_source_disable_unref(w->inotify);
 	sd_event_source_disable_unref(w->timer);
-	sd_event_source_disable_unref(w->source);
-	linkmon_close(w->linkmon);
+	place_close(&w->here);
 	sd_event_unref(w->event);
 	free(w);
 }

@@ -10,6 +10,7 @@
 #include <vubridge/kport.h>
 
 #include "net/linkmon.h"
+#include "net/rtnl.h"
 
 struct watch_events {
 	/* The state differs from the last one told; the first call tells what was found. */
@@ -19,9 +20,9 @@ struct watch_events {
 	 * @seen false, nothing is known, for the interface is where it cannot be seen.
 	 */
 	void (*settled)(void *owner, bool seen);
-	/* It is in another network namespace, which the calling thread is in for the moment.
-	 * 0, or -errno: then it cannot be followed there. */
-	int (*moved)(void *owner);
+	/* It was followed to another network namespace, that of @rtnl, which is the owner's from
+	 * now on in place of the one it had. */
+	void (*moved)(void *owner, struct rtnl *rtnl);
 	/* It is gone for good, and why is logged. */
 	void (*lost)(void *owner);
 };

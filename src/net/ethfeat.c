@@ -5,11 +5,11 @@
  */
 #include "net/ethfeat.h"
 
-#include "base/util.h"
-
+#include <errno.h>
 #include <linux/ethtool.h>
 #include <linux/if.h>
 #include <linux/sockios.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -79,6 +79,26 @@ static bool ethfeat_find(const struct ethtool_gstrings *names, const char *name,
 	return false;
 }
 
+static int ethfeat_look(int fd, const char *ifname, const struct ethtool_gstrings *names,
+			struct ethfeat *features, size_t n)
+{
+	size_t blocks = (names->len + 31) / 32, i;
+	struct ethtool_gfeatures *get = calloc(1, sizeof(*get) + blocks * sizeof(get->features[0]));
+	uint32_t number;
+	int err;
+
+	if (!get)
+		return -ENOMEM;
+	get->cmd = ETHTOOL_GFEATURES;
+	get->size = (uint32_t)blocks;
+	err = ethfeat_ioctl(fd, ifname, get);
+	for (i = 0; i < n; i++)
+		features[i].on = !err && ethfeat_find(names, features[i].name, &number) &&
+				 get->features[number / 32].requested & 1u << number % 32;
+	free(get);
+	return err;
+}
+
 static int ethfeat_apply(int fd, const char *ifname, const struct ethtool_gstrings *names,
 			 const struct ethfeat *wanted, size_t n)
 {
@@ -103,18 +123,31 @@ static int ethfeat_apply(int fd, const char *ifname, const struct ethtool_gstrin
 	return err;
 }
 
-int ethfeat_set(const char *ifname, const struct ethfeat *wanted, size_t n)
+int ethfeat_open(void)
+{
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int ethfeat_get(int fd, const char *ifname, struct ethfeat *features, size_t n)
 {
 	struct ethtool_gstrings *names = NULL;
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	int err;
+	int err = ethfeat_names(fd, ifname, &names);
 
-	if (fd < 0)
-		return -errno;
-	err = ethfeat_names(fd, ifname, &names);
+	if (!err)
+		err = ethfeat_look(fd, ifname, names, features, n);
+	free(names);
+	return err;
+}
+
+int ethfeat_set(int fd, const char *ifname, const struct ethfeat *wanted, size_t n)
+{
+	struct ethtool_gstrings *names = NULL;
+	int err = ethfeat_names(fd, ifname, &names);
+
 	if (!err)
 		err = ethfeat_apply(fd, ifname, names, wanted, n);
 	free(names);
-	close_fd(&fd);
 	return err;
 }

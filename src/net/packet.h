@@ -26,10 +26,19 @@ struct packet_config {
  * namespace, out of reach.
  *
  * A pair made here, also by a process that was killed, is removed by close; of one made by
- * someone else the hidden end is put down, and otherwise given back as it was.
+ * someone else the hidden end is put down, and both are otherwise given back as they were; but
+ * for a user's end that is in another namespace by then.
  *
  * On error returns -errno and, unless @why is NULL, sets *why as tap_open does.
  */
 int packet_open(const struct packet_config *cfg, struct kport **out, const char **why);
+
+/*
+ * The same with the user's end in this network namespace and the hidden one in that of the
+ * descriptor @home, where its name is made another one if the usual name is taken. A pair that
+ * is here with both ends is taken as it is, kport.hidden_apart tells. @home may be -1.
+ */
+int packet_open_apart(const struct packet_config *cfg, int home, struct kport **out,
+		      const char **why);
 
 #endif

@@ -7,15 +7,26 @@
 
 #include "net/veth.h"
 
+/* What a user's end that was there before was. */
+struct packet_user_before {
+	bool known;
+	uint32_t features; /* wanted: bits by their place in packet_user.c's table */
+	uint32_t gso_max_size, gso_ipv4_max_size;
+};
+
 struct packet {
 	struct kport kport;
-	struct rtnl *rtnl;
+	struct rtnl *rtnl; /* of the hidden end's namespace, which calls the user's user_netnsid */
+	struct rtnl *user_rtnl;
+	int user_netnsid;
 	int fd;
 	int lock_fd;
-	bool created;               /* by this program: to be removed */
-	struct veth_before before; /* the hidden end, if it was not */
+	int ethfeat_fd; /* sets features, in the user's namespace */
+	/* the two ends of a pair that was there before */
+	struct veth_before before;
+	struct packet_user_before user_before;
 	/* VIRTIO_NET_F_ bits (HOST side) of which frames may make use: those the peer took, and
-	 * those that the user's end was last told of in this namespace */
+	 * those that the user's end was last told of in its namespace */
 	uint64_t taken, told;
 	uint64_t overflows; /* the kernel's count, which begins anew when it is read */
 	uint64_t unfit;     /* frames of the kernel that cannot be passed on; by the worker */

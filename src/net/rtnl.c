@@ -8,9 +8,11 @@
  */
 #include "net/rtnl.h"
 
+#include "base/uapi.h"
 #include "base/util.h"
 
 #include <linux/if_tun.h>
+#include <linux/net_namespace.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
@@ -18,12 +20,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The headers may be older than what we parse. */
+#define RTNL_IFLA_MAX MAX((int)IFLA_MAX, IFLA_GSO_IPV4_MAX_SIZE)
+
 struct rtnl {
 	struct nl_sock *sock;
 	/* of the exchange under way */
 	int error;              /* -errno in the kernel's answer */
 	bool found;             /* a link was in the answer */
 	struct rtnl_info *info; /* where it goes, or NULL */
+	int netnsid;            /* in the answer */
 };
 
 /* libnl's codes are its own small numbers; several errnos share one, the commonest wins. */
@@ -107,6 +113,28 @@ static void rtnl_parse_kind(struct nlattr *linkinfo, struct rtnl_info *info)
 		rtnl_parse_tun(tb[IFLA_INFO_DATA], info);
 }
 
+static void rtnl_parse_inet6(struct nlattr *spec, struct rtnl_info *info)
+{
+	struct nlattr *inet6 = nla_find(nla_data(spec), nla_len(spec), AF_INET6);
+	struct nlattr *tb[IFLA_INET6_MAX + 1];
+
+	if (!inet6 || nla_parse_nested(tb, IFLA_INET6_MAX, inet6, NULL) < 0 ||
+	    !tb[IFLA_INET6_ADDR_GEN_MODE])
+		return;
+	info->inet6 = true;
+	info->addr_gen_mode = nla_get_u8(tb[IFLA_INET6_ADDR_GEN_MODE]);
+}
+
+/* Kernels up to 6.2 have one limit for both. */
+static void rtnl_parse_gso(struct nlattr *const *tb, struct rtnl_info *info)
+{
+	if (tb[IFLA_GSO_MAX_SIZE])
+		info->gso_max_size = nla_get_u32(tb[IFLA_GSO_MAX_SIZE]);
+	info->gso_ipv4_max_size = tb[IFLA_GSO_IPV4_MAX_SIZE] ?
+					  nla_get_u32(tb[IFLA_GSO_IPV4_MAX_SIZE]) :
+					  info->gso_max_size;
+}
+
 static void rtnl_parse_link(struct nlattr *const *tb, struct rtnl_info *info)
 {
 	if (tb[IFLA_IFNAME])
@@ -131,19 +159,34 @@ static void rtnl_parse_link(struct nlattr *const *tb, struct rtnl_info *info)
 		nla_memcpy(&stats, tb[IFLA_STATS64], sizeof(stats));
 		info->tx_dropped = stats.tx_dropped;
 	}
+	rtnl_parse_gso(tb, info);
+	if (tb[IFLA_AF_SPEC])
+		rtnl_parse_inet6(tb[IFLA_AF_SPEC], info);
 	if (tb[IFLA_LINKINFO])
 		rtnl_parse_kind(tb[IFLA_LINKINFO], info);
+}
+
+static int rtnl_on_netnsid(struct rtnl *rt, struct nlmsghdr *nlh)
+{
+	struct nlattr *id = nlmsg_find_attr(nlh, sizeof(struct rtgenmsg), NETNSA_NSID);
+
+	if (!id)
+		return NL_SKIP;
+	rt->netnsid = nla_get_s32(id);
+	return NL_OK;
 }
 
 static int rtnl_on_link(struct nl_msg *msg, void *arg)
 {
 	struct rtnl *rt = arg;
 	struct nlmsghdr *nlh = nlmsg_hdr(msg);
-	struct nlattr *tb[IFLA_MAX + 1];
+	struct nlattr *tb[RTNL_IFLA_MAX + 1];
 	struct ifinfomsg *ifi;
 
+	if (nlh->nlmsg_type == RTM_NEWNSID)
+		return rtnl_on_netnsid(rt, nlh);
 	if (nlh->nlmsg_type != RTM_NEWLINK || !rt->info ||
-	    nlmsg_parse(nlh, sizeof(*ifi), tb, IFLA_MAX, NULL) < 0)
+	    nlmsg_parse(nlh, sizeof(*ifi), tb, RTNL_IFLA_MAX, NULL) < 0)
 		return NL_SKIP;
 	ifi = nlmsg_data(nlh);
 	memset(rt->info, 0, sizeof(*rt->info));
@@ -194,18 +237,6 @@ void rtnl_close(struct rtnl *rt)
 	free(rt);
 }
 
-int rtnl_settle(struct rtnl **rt)
-{
-	struct rtnl *settled;
-	int err = rtnl_open(&settled);
-
-	if (err)
-		return err;
-	rtnl_close(*rt);
-	*rt = settled;
-	return 0;
-}
-
 /* Sends @msg, takes its answer, frees it. */
 static int rtnl_exchange(struct rtnl *rt, struct nl_msg *msg, struct rtnl_info *info)
 {
@@ -228,6 +259,36 @@ int rtnl_request(struct rtnl *rt, struct nl_msg *msg)
 {
 	nlmsg_hdr(msg)->nlmsg_flags |= NLM_F_ACK;
 	return rtnl_exchange(rt, msg, NULL);
+}
+
+static struct nl_msg *rtnl_netnsid_message(int type, int fd)
+{
+	struct rtgenmsg gen = {.rtgen_family = AF_UNSPEC};
+	struct nl_msg *msg = nlmsg_alloc_simple(type, NLM_F_REQUEST);
+
+	if (msg && (nlmsg_append(msg, &gen, sizeof(gen), NLMSG_ALIGNTO) ||
+		    nla_put_u32(msg, NETNSA_FD, (uint32_t)fd) ||
+		    (type == RTM_NEWNSID && nla_put_s32(msg, NETNSA_NSID, -1)))) {
+		nlmsg_free(msg);
+		msg = NULL;
+	}
+	return msg;
+}
+
+int rtnl_get_netnsid(struct rtnl *rt, int fd, int *netnsid)
+{
+	struct nl_msg *give = rtnl_netnsid_message(RTM_NEWNSID, fd);
+	struct nl_msg *ask = rtnl_netnsid_message(RTM_GETNSID, fd);
+	int err;
+
+	if (give) /* -EEXIST: it has one */
+		rtnl_request(rt, give);
+	rt->netnsid = NETNSA_NSID_NOT_ASSIGNED;
+	err = ask ? rtnl_exchange(rt, ask, NULL) : -ENOMEM;
+	if (!err && rt->netnsid == NETNSA_NSID_NOT_ASSIGNED)
+		err = -ENOENT;
+	*netnsid = rt->netnsid;
+	return err;
 }
 
 static int rtnl_lookup(struct rtnl *rt, int netnsid, unsigned int ifindex, const char *name,

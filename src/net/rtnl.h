@@ -27,11 +27,16 @@ struct rtnl_info {
 	unsigned int link;   /* the interface it is tied to: a veth's other end; 0: none */
 	int link_netnsid;    /* in which namespace that is: RTNL_NETNS_HERE or our id for it */
 	unsigned int master; /* the bridge or the like that it is a port of; 0: none */
+	/* bytes of the longest superframe that is handed to it, of IPv6 (and all else) and IPv4 */
+	uint32_t gso_max_size, gso_ipv4_max_size;
 	uint64_t tx_dropped;
 	char name[IFNAMSIZ];
 	char kind[RTNL_KIND_MAX]; /* "tun", "veth", …; "" where the driver names none */
 	char alias[RTNL_ALIAS_MAX]; /* cut, if it is longer */
 	uint8_t mac[ETH_ALEN];
+	/* how it comes by its IPv6 address, IN6_ADDR_GEN_MODE_…; false: it has no IPv6 */
+	bool inet6;
+	uint8_t addr_gen_mode;
 	/* of kind "tun" only */
 	uint8_t tun_type;    /* IFF_TUN or IFF_TAP */
 	bool tun_persistent; /* outlives its last file descriptor */
@@ -40,12 +45,15 @@ struct rtnl_info {
 
 int rtnl_open(struct rtnl **out);
 void rtnl_close(struct rtnl *rt);
-/* Replaces *rt by one of the calling thread's namespace; on error it stays as it is. */
-int rtnl_settle(struct rtnl **rt);
 
 /* What is known of an interface; -ENODEV when there is none. */
 int rtnl_get(struct rtnl *rt, unsigned int ifindex, struct rtnl_info *info);
 int rtnl_get_by_name(struct rtnl *rt, const char *name, struct rtnl_info *info);
+/*
+ * Under which number the namespace of @rt knows the one of descriptor @fd, which it is given if
+ * it has none: link_netnsid of what is tied to an interface there. Not of the same namespace.
+ */
+int rtnl_get_netnsid(struct rtnl *rt, int fd, int *netnsid);
 /* Of an interface in namespace @netnsid, which may be RTNL_NETNS_HERE. */
 int rtnl_get_in(struct rtnl *rt, int netnsid, unsigned int ifindex, struct rtnl_info *info);
 

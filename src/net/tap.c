@@ -27,8 +27,7 @@
 #define TAP_DEVICE     "/dev/net/tun"
 #define TAP_QUEUES_MAX 256u /* MAX_TAP_QUEUES of the kernel */
 
-/* Packets for each queue, against 1000 of the kernel's own: a burst of TCP is longer. */
-#define TAP_TXQLEN 4096u
+#define TAP_TXQLEN_DEFAULT 1000u /* the kernel's; any other number is someone's choice */
 
 struct tap {
 	struct kport kport;
@@ -430,8 +429,23 @@ static int tap_identify(struct tap *tap, const char **why)
 	if (err)
 		return tap_fail(why, err, "the TAP cannot be looked up by netlink");
 	kp->ifindex = info.ifindex;
+	kp->txqlen = info.txqlen;
 	memcpy(kp->mac, info.mac, sizeof(kp->mac));
 	return 0;
+}
+
+/* The owner of an interface that exists may lack the permission, which is no reason to end. */
+static int tap_set_txqlen(struct tap *tap)
+{
+	struct kport *kp = &tap->kport;
+	int err;
+
+	if (!kp->created && kp->txqlen != TAP_TXQLEN_DEFAULT)
+		return 0;
+	err = rtnl_set_txqlen(tap->rtnl, kp->ifindex, TAP_TXQLEN);
+	if (!err)
+		kp->txqlen = TAP_TXQLEN;
+	return kp->created ? err : 0;
 }
 
 int tap_set_hdr_len(struct kport *kp, uint8_t len)
@@ -520,8 +534,8 @@ int tap_open(const struct tap_config *cfg, struct kport **out, const char **why)
 		err = tap_set_header(tap, why);
 	if (!err)
 		err = tap_probe_offloads(tap, why);
-	if (!err && tap->kport.created)
-		err = rtnl_set_txqlen(tap->rtnl, tap->kport.ifindex, TAP_TXQLEN);
+	if (!err)
+		err = tap_set_txqlen(tap);
 	if (err) {
 		tap_close(&tap->kport);
 		return err;

@@ -5,6 +5,9 @@
 
 #include <vubridge/kport.h>
 
+/* Packets for each queue, against 1000 of the kernel's own: a burst of TCP is longer. */
+#define TAP_TXQLEN 4096u
+
 struct tap_config {
 	const char *name;   /* of an existing TAP or one to make; may hold one %d */
 	unsigned int pairs; /* queues, one file descriptor each */
@@ -12,7 +15,9 @@ struct tap_config {
 
 /*
  * Makes the TAP, or attaches to it when it exists, in this network namespace. Its
- * carrier is off, its offloads are off, MTU, MAC and IFF_UP are as they were.
+ * carrier is off, its offloads are off, MTU, MAC and IFF_UP are as they were. Its queues
+ * hold TAP_TXQLEN packets, unless that is not permitted or someone chose another number:
+ * kport.txqlen tells.
  *
  * Frames carry a header of 12 bytes, little-endian. A read fills the room that a
  * frame describes: what does not fit is cut off without a sign, so there must be

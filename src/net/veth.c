@@ -20,8 +20,7 @@
 
 /* For frames longer than an end's limit the kernel makes segments, which the way past its
  * queues (PACKET_QDISC_BYPASS) then drops. None is as long as this. */
-#define VETH_HIDDEN_GSO	 131072u
-#define VETH_GSO_DEFAULT 65536u
+#define VETH_HIDDEN_GSO 131072u
 
 /* A request about interface @ifindex, of which the caller fills in the attributes. */
 static struct nl_msg *veth_message(int type, int flags, unsigned int ifindex,
@@ -66,7 +65,7 @@ static int veth_put_peer(struct nl_msg *msg, const char *name)
 	return 0;
 }
 
-static int veth_create(struct rtnl *rt, const char *name, const char *peer)
+static int veth_create(struct rtnl *rt, const char *name, int netns, const char *peer)
 {
 	struct nl_msg *msg = veth_message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0, 0, 0);
 	struct nlattr *info;
@@ -74,7 +73,8 @@ static int veth_create(struct rtnl *rt, const char *name, const char *peer)
 
 	if (!msg)
 		return -ENOMEM;
-	failed = nla_put_string(msg, IFLA_IFNAME, name);
+	failed = nla_put_string(msg, IFLA_IFNAME, name) ||
+		 (netns >= 0 && nla_put_u32(msg, IFLA_NET_NS_FD, (uint32_t)netns));
 	info = nla_nest_start(msg, IFLA_LINKINFO);
 	failed = failed || !info || nla_put_string(msg, IFLA_INFO_KIND, "veth") ||
 		 veth_put_peer(msg, peer);
@@ -97,10 +97,10 @@ bool veth_made_here(const struct rtnl_info *hidden, uint64_t *number)
 	return sscanf(hidden->alias, VETH_MARK " %" SCNx64, number) == 1;
 }
 
-int veth_add(struct rtnl *rt, const char *name, const char *peer)
+int veth_add(struct rtnl *rt, const char *name, int netns, const char *peer)
 {
 	struct rtnl_info info;
-	int err = veth_create(rt, name, peer);
+	int err = veth_create(rt, name, netns, peer);
 
 	if (err)
 		return err;
@@ -204,39 +204,42 @@ static bool veth_drop_ingress(struct rtnl *rt, unsigned int hidden)
 	return msg && !rtnl_request(rt, msg) && !veth_add_filter(rt, hidden);
 }
 
-int veth_hide(struct rtnl *rt, unsigned int hidden, bool *filter)
+int veth_hide(struct rtnl *rt, const struct rtnl_info *hidden, struct veth_before *before)
 {
-	int err = veth_set_ipv6_mode(rt, hidden, IN6_ADDR_GEN_MODE_NONE);
+	unsigned int ifindex = hidden->ifindex;
+	int err = veth_set_ipv6_mode(rt, ifindex, IN6_ADDR_GEN_MODE_NONE);
 
-	*filter = false;
+	*before = (struct veth_before){ .link = *hidden };
 	if (!err)
-		err = veth_set_flags_mtu(rt, hidden, IFF_NOARP, VETH_MTU_MAX);
+		err = veth_set_flags_mtu(rt, ifindex, IFF_NOARP, VETH_MTU_MAX);
 	if (!err)
-		err = veth_limit_gso(rt, hidden, VETH_HIDDEN_GSO);
+		err = veth_limit_gso(rt, ifindex, VETH_HIDDEN_GSO, VETH_HIDDEN_GSO);
 	if (!err)
-		*filter = veth_drop_ingress(rt, hidden);
+		before->filter = veth_drop_ingress(rt, ifindex);
 	return err;
 }
 
-void veth_give_back(struct rtnl *rt, unsigned int hidden, const struct veth_before *before)
+void veth_give_back(struct rtnl *rt, const struct veth_before *before)
 {
-	struct nl_msg *msg = veth_clsact(RTM_DELQDISC, 0, hidden);
+	const struct rtnl_info *link = &before->link;
+	struct nl_msg *msg = veth_clsact(RTM_DELQDISC, 0, link->ifindex);
 
-	veth_set_flags_mtu(rt, hidden, before->flags, before->mtu);
-	veth_set_ipv6_mode(rt, hidden, IN6_ADDR_GEN_MODE_EUI64);
-	veth_limit_gso(rt, hidden, VETH_GSO_DEFAULT);
+	veth_set_flags_mtu(rt, link->ifindex, link->flags, link->mtu);
+	if (link->inet6)
+		veth_set_ipv6_mode(rt, link->ifindex, link->addr_gen_mode);
+	veth_limit_gso(rt, link->ifindex, link->gso_max_size, link->gso_ipv4_max_size);
 	if (before->filter && msg)
 		rtnl_request(rt, msg);
 	else
 		nlmsg_free(msg);
 }
 
-int veth_limit_gso(struct rtnl *rt, unsigned int ifindex, uint32_t size)
+int veth_limit_gso(struct rtnl *rt, unsigned int ifindex, uint32_t size, uint32_t ipv4_size)
 {
 	struct nl_msg *msg = veth_message(RTM_NEWLINK, 0, ifindex, 0, 0);
 
 	if (!msg)
 		return -ENOMEM;
 	return veth_send(rt, msg, nla_put_u32(msg, IFLA_GSO_MAX_SIZE, size) ||
-				  nla_put_u32(msg, IFLA_GSO_IPV4_MAX_SIZE, size));
+				  nla_put_u32(msg, IFLA_GSO_IPV4_MAX_SIZE, ipv4_size));
 }

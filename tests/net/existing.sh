@@ -63,6 +63,8 @@ wait_until 5 grep -q 'waiting for the backend' "$TMP/va.log" || fail "a user's o
 wait_iface "$NS_B" vnet0
 address "$NS_B" vnet0 10.0.0.2/24 fd00::2/64
 grep -q 'running with no capability: MAC and MTU' "$TMP/va.log" || fail "what cannot be done is not logged"
+[ "$(log_lines va 'queues 1000 packets .*ip link set vnet0 txqueuelen 4096')" = 1 ] ||
+  fail "a short queue is not told"
 sleep 0.3
 grep LOWER_UP "$TMP/monitor.log" && fail "the carrier flapped at the start"
 cross_start
@@ -88,6 +90,13 @@ ended_with third TERM 0
 sleep 1.2
 flips=$(awk '{ up = /LOWER_UP/ ? 1 : 0; if (up != last) n++; last = up } END { print n + 0 }' "$TMP/monitor.log")
 [ "$flips" = 6 ] || fail "three lives had $flips changes of LOWER_UP, not 6"
+
+# root lengthens its queue, which then stays so
+start_vubridge root "$NS_A" --path "$SOCK_A" --iface vnet0
+pair_wait up
+[ "$(in_ns "$NS_A" cat /sys/class/net/vnet0/tx_queue_len)" = 4096 ] || fail "the queue is as short as before"
+ended_with root TERM 0
+[ "$(log_lines root 'txqueuelen')" = 0 ] || fail "a queue that was lengthened is called short"
 
 # what takes a capability is fatal only if it was asked for
 refused_as_nobody 1 "^vubridge: --mtu '1400': .*CAP_NET_ADMIN" --path "$SOCK_A" --iface vnet0 --mtu 1400

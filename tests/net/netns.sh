@@ -8,10 +8,14 @@
 #   ns a                   ns home                        ns b
 #   vnet0 ─ vubridge va ─ $SOCK_A ─ test peer ─ $SOCK_B ─ vubridge vb ─ vnet0
 #   10.0.0.1                                              10.0.0.2
+#
+# With IFACE_TYPE=veth the hidden end is in ns home, and nothing is followed.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/pair.sh"
 need_root
 need setpriv util-linux
+VETH=no
+[ "${IFACE_TYPE:-tap}" = tap ] || VETH=yes
 
 # va_start ARGUMENT…: in ns home, its interface in ns a
 va_start() {
@@ -45,6 +49,15 @@ pin() {
 }
 unpinned() { ! ip -n "$NS_HOME" link show dev pin0; }
 
+# others_take_carrier NS IFACE: of a veth by its hidden end
+others_take_carrier() {
+  if [ $VETH = yes ]; then
+    ip -n "$NS_HOME" link set vnet0-vub down
+  else
+    ip -n "$1" link set "$2" carrier off
+  fi
+}
+
 # refused STATUS PATTERN COMMAND…
 refused() {
   local want=$1 pattern=$2 status=0
@@ -68,14 +81,22 @@ start_vubridge vb "$NS_HOME" --path "$SOCK_B" --iface vnet0 --netns "/run/netns/
 wait_iface "$NS_B" vnet0
 address "$NS_B" vnet0 10.0.0.2/24
 arrive "$NS_A" vnet0
-[ "$(ip -n "$NS_HOME" -o link | grep -cv ': lo:')" = 0 ] || fail "--netns made an interface here, too"
+here=$(ip -n "$NS_HOME" -o link | grep -cv ': lo:' || true)
+if [ $VETH = yes ]; then
+  [ "$here" = 2 ] || fail "not both hidden ends are here: $(ip -n "$NS_HOME" -o link)"
+  ip -n "$NS_HOME" link show dev vnet0-vub0 >/dev/null || fail "the second hidden end's name"
+  [ "$(ip -n "$NS_A" -o link | grep -c -- "-vub[@:]")" = 0 ] || fail "a hidden end is in the interface's namespace"
+else
+  [ "$here" = 0 ] || fail "--netns made an interface here, too"
+fi
 kill -USR1 "${PID[va]}"
 wait_until 2 grep -q 'tx: drops: overflow [0-9]' "$TMP/va.log" || fail "no counter of overflows"
 stop "${PID[va]}"
 ! ip -n "$NS_A" link show dev vnet0 2>/dev/null || fail "the interface stayed in its namespace"
+! ip -n "$NS_HOME" link show dev vnet0-vub 2>/dev/null || fail "the hidden end stayed"
 
 : >"$TMP/file"
-run=("$VUBRIDGE" --path "$SOCK_A" --iface vnet0 --netns)
+run=("$VUBRIDGE" --path "$SOCK_A" --iface vnet0 --iface-type "${IFACE_TYPE:-tap}" --netns)
 refused 1 "^vubridge: --netns 'vut-none': .*ip netns add" "${run[@]}" vut-none
 refused 1 "^vubridge: --netns '$TMP/none': .*no such file" "${run[@]}" "$TMP/none"
 refused 1 "^vubridge: --netns '$TMP/file': .*not a network namespace" "${run[@]}" "$TMP/file"
@@ -115,20 +136,20 @@ wait_carrier "$NS_C" vnet0 down 3
 cross_start
 wait_carrier "$NS_C" vnet0 up
 wait_until 5 ping_ok "$NS_C" 10.0.0.2 || fail "ping after a move and a reconnect"
-ip -n "$NS_C" link set vnet0 carrier off
+others_take_carrier "$NS_C" vnet0
 wait_carrier "$NS_C" vnet0 up 4
 kill -USR1 "${PID[va]}"
-wait_until 2 grep -q 'overflow unknown' "$TMP/va.log" || fail "no word of the unknown counter"
+[ $VETH = yes ] || wait_until 2 grep -q 'overflow unknown' "$TMP/va.log" || fail "no word of the unknown counter"
 ip -n "$NS_C" link set vnet0 down
 ip -n "$NS_C" link set vnet0 name eth8 up
-wait_until 4 grep -q 'the interface was renamed to eth8' "$TMP/va.log" || fail "an unseen rename is not logged"
+[ $VETH = yes ] || wait_until 4 grep -q 'the interface was renamed to eth8' "$TMP/va.log" || fail "an unseen rename is not logged"
 # home again, with another index
 ip -n "$NS_C" link set eth8 netns "$NS_A" index 77
 arrive "$NS_A" eth8
 wait_until 4 grep -q 'back in sight' "$TMP/va.log" || fail "a return is not logged"
 kill -USR1 "${PID[va]}"
 wait_until 2 grep -q 'eth8: tx: drops: overflow [0-9]' "$TMP/va.log" || fail "no counter after a return"
-ip -n "$NS_A" link set eth8 carrier off
+others_take_carrier "$NS_A" eth8
 wait_carrier "$NS_A" eth8 up 2
 ip -n "$NS_A" link del eth8
 lost va 'the interface is gone: it was deleted'
@@ -142,46 +163,49 @@ lost va 'the interface is gone: it was deleted'
 
 # ---- moved, and followed ----
 
-va_start --keep-caps --netns "$NS_A"
-ip -n "$NS_A" link set vnet0 netns "$NS_C"
-arrive "$NS_C" vnet0
-grep -q "the interface moved to network namespace $NS_C: following" "$TMP/va.log" || fail "it was not followed"
-kill -USR1 "${PID[va]}"
-wait_until 2 grep -q 'overflow [0-9]' "$TMP/va.log" || fail "no counter after a move"
-stop "${PID[peer]}" KILL
-wait_carrier "$NS_C" vnet0 down
-cross_start
-wait_carrier "$NS_C" vnet0 up
-# to our own, back and forth, with a name that is taken there
-ip -n "$NS_HOME" tuntap add dev vnet0 mode tap
-ip -n "$NS_C" link set vnet0 down
-ip -n "$NS_C" link set vnet0 name eth7
-ip -n "$NS_C" link set eth7 netns "$NS_HOME"
-arrive "$NS_HOME" eth7
-grep -q 'moved to our own network namespace' "$TMP/va.log" || fail "it was not followed home"
-ip -n "$NS_HOME" link set eth7 carrier off
-wait_carrier "$NS_HOME" eth7 up 2
-ip -n "$NS_HOME" link set eth7 netns "$NS_C"
-arrive "$NS_C" eth7
-pin "$NS_C"
-ip netns del "$NS_C"
-lost va 'the network namespace of the interface was deleted'
-wait_until 5 unpinned || fail "the namespace that was followed to lives on"
-ip -n "$NS_HOME" link del vnet0
+followed() {
+  va_start --keep-caps --netns "$NS_A"
+  ip -n "$NS_A" link set vnet0 netns "$NS_C"
+  arrive "$NS_C" vnet0
+  wait_until 2 grep -q "the interface moved to network namespace $NS_C: following" "$TMP/va.log" || fail "it was not followed"
+  kill -USR1 "${PID[va]}"
+  wait_until 2 grep -q 'overflow [0-9]' "$TMP/va.log" || fail "no counter after a move"
+  stop "${PID[peer]}" KILL
+  wait_carrier "$NS_C" vnet0 down
+  cross_start
+  wait_carrier "$NS_C" vnet0 up
+  # to our own, back and forth, with a name that is taken there
+  ip -n "$NS_HOME" tuntap add dev vnet0 mode tap
+  ip -n "$NS_C" link set vnet0 down
+  ip -n "$NS_C" link set vnet0 name eth7
+  ip -n "$NS_C" link set eth7 netns "$NS_HOME"
+  arrive "$NS_HOME" eth7
+  wait_until 2 grep -q 'moved to our own network namespace' "$TMP/va.log" || fail "it was not followed home"
+  ip -n "$NS_HOME" link set eth7 carrier off
+  wait_carrier "$NS_HOME" eth7 up 2
+  ip -n "$NS_HOME" link set eth7 netns "$NS_C"
+  arrive "$NS_C" eth7
+  pin "$NS_C"
+  ip netns del "$NS_C"
+  lost va 'the network namespace of the interface was deleted'
+  wait_until 5 unpinned || fail "the namespace that was followed to lives on"
+  ip -n "$NS_HOME" link del vnet0
 
-# into one without a name, which dies with its process
-va_start --keep-caps --netns "$NS_A"
-unshare -n sleep 60 &
-box=$!
-LIB_PIDS+=("$box")
-wait_until 5 sh -c "[ \"\$(readlink /proc/$box/ns/net)\" != \"\$(readlink /proc/self/ns/net)\" ]" || fail "no namespace"
-ip -n "$NS_A" link set vnet0 netns "$box"
-wait_until 2 grep -q 'moved to a network namespace that has no name' "$TMP/va.log" || fail "it was not let go"
-nsenter --net="/proc/$box/ns/net" ip addr add 10.0.0.1/24 dev vnet0
-nsenter --net="/proc/$box/ns/net" ip link set vnet0 up
-wait_until 5 nsenter --net="/proc/$box/ns/net" ping -q -c 1 -W 1 10.0.0.2 || fail "ping from a nameless namespace"
-stop "$box" KILL
-lost va 'the interface is gone: it was deleted'
+  # into one without a name, which dies with its process
+  va_start --keep-caps --netns "$NS_A"
+  unshare -n sleep 60 &
+  box=$!
+  LIB_PIDS+=("$box")
+  wait_until 5 sh -c "[ \"\$(readlink /proc/$box/ns/net)\" != \"\$(readlink /proc/self/ns/net)\" ]" || fail "no namespace"
+  ip -n "$NS_A" link set vnet0 netns "$box"
+  wait_until 2 grep -q 'moved to a network namespace that has no name' "$TMP/va.log" || fail "it was not let go"
+  nsenter --net="/proc/$box/ns/net" ip addr add 10.0.0.1/24 dev vnet0
+  nsenter --net="/proc/$box/ns/net" ip link set vnet0 up
+  wait_until 5 nsenter --net="/proc/$box/ns/net" ping -q -c 1 -W 1 10.0.0.2 || fail "ping from a nameless namespace"
+  stop "$box" KILL
+  lost va 'the interface is gone: it was deleted'
+}
+[ $VETH = yes ] || followed
 
 # ---- the namespace of --netns is deleted ----
 

@@ -11,39 +11,7 @@
 #include "base/util.h"
 #include "net/packet.h"
 #include "net/veth.h"
-
-#include <dirent.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-
-static unsigned int count_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	assert_non_null(dir);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
-}
-
-static struct rtnl *open_rtnl(void)
-{
-	struct rtnl *rt;
-
-	assert_int_equal(rtnl_open(&rt), 0);
-	return rt;
-}
-
-static struct rtnl_info look(struct rtnl *rt, const char *name)
-{
-	struct rtnl_info info;
-
-	assert_int_equal(rtnl_get_by_name(rt, name, &info), 0);
-	return info;
-}
+#include "veth_rig.h"
 
 static struct kport *open_packet(const char *name, const char *peer)
 {
@@ -72,37 +40,6 @@ static void assert_refused(const char *name, const char *peer, int err, const ch
 		fail_msg("\"%s\" does not say \"%s\"", why, text);
 	assert_int_equal(count_fds(), fds);
 	assert_int_equal(packet_open(&cfg, &kp, NULL), err);
-}
-
-/* Moves interface @name of this namespace to a new one, which the child returned holds. */
-static pid_t move_away(const char *name)
-{
-	char command[128], byte = 0;
-	int ready[2];
-	pid_t child;
-
-	assert_int_equal(pipe(ready), 0);
-	child = fork();
-	if (child == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (unshare(CLONE_NEWNET) == 0 && write(ready[1], &byte, 1) == 1)
-			pause();
-		_exit(1);
-	}
-	assert_true(child > 0);
-	assert_int_equal(read(ready[0], &byte, 1), 1);
-	close(ready[0]);
-	close(ready[1]);
-	snprintf(command, sizeof(command), "ip link set %s netns %d", name, (int)child);
-	assert_int_equal(system(command), 0);
-	return child;
-}
-
-/* Ends the namespace, and with it, a little later, what lives in it. */
-static void end_away(pid_t child)
-{
-	kill(child, SIGKILL);
-	assert_int_equal(waitpid(child, NULL, 0), child);
 }
 
 /* --- what open makes ---------------------------------------------------- */
@@ -190,6 +127,30 @@ static void test_offloads(void **state)
 	kp->ops->close(kp);
 }
 
+/* The daemon is in another namespace than its interface is (--netns), where one of the same
+ * name is a stranger's. */
+static void test_offloads_from_elsewhere(void **state)
+{
+	const uint64_t tso = UINT64_C(1) << VIRTIO_NET_F_CSUM |
+			     UINT64_C(1) << VIRTIO_NET_F_HOST_TSO4;
+	struct kport *kp = open_packet("vnet0", NULL);
+	int there = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	(void)state;
+	assert_true(there >= 0);
+	assert_int_equal(netns_new(NULL), 0);
+	assert_int_equal(kp->ops->set_offload(kp, tso), 0);
+	assert_int_equal(system("ip link add vnet0 type veth peer name other"), 0);
+	assert_int_equal(kp->ops->set_offload(kp, 0), 0);
+	assert_int_equal(system("ethtool -k vnet0 | grep -q 'tx-tcp-segmentation: on'"), 0);
+	assert_int_equal(kp->ops->set_offload(kp, tso), 0);
+	assert_int_equal(system("ethtool -K vnet0 tso off"), 0);
+	assert_int_equal(setns(there, CLONE_NEWNET), 0);
+	assert_int_equal(system("ethtool -k vnet0 | grep -q 'tx-tcp-segmentation: on'"), 0);
+	kp->ops->close(kp);
+	close(there);
+}
+
 /* --- what exists already ------------------------------------------------ */
 
 static void test_existing_is_kept(void **state)
@@ -216,6 +177,52 @@ static void test_existing_is_kept(void **state)
 	assert_int_equal(look(rt, "mine").mtu, 4000);
 	assert_int_equal(system("tc qdisc show dev theirs | grep -q clsact"), 256);
 	rtnl_close(rt);
+}
+
+/* All that ip and ethtool know of the pair. */
+static void describe_pair(char *text, size_t size)
+{
+	FILE *f = popen("for i in mine theirs; do ip -d -o link show $i; ethtool -k $i; "
+			"tc qdisc show dev $i; done",
+			"r");
+	size_t n;
+
+	assert_non_null(f);
+	n = fread(text, 1, size - 1, f);
+	text[n] = '\0';
+	assert_true(n > 0 && n < size - 1);
+	assert_int_equal(pclose(f), 0);
+}
+
+static void test_existing_is_given_back(void **state)
+{
+	const uint64_t tso = UINT64_C(1) << VIRTIO_NET_F_CSUM |
+			     UINT64_C(1) << VIRTIO_NET_F_HOST_TSO6;
+	static const char *const settings[] = {
+		"true",
+		"ethtool -K mine tso off tx-udp-segmentation off",
+		"ethtool -K mine tx off",
+		"ip link set mine gso_max_size 30000; ip link set theirs gso_max_size 20000",
+		"ip link set mine gso_max_size 100000; ip link set theirs addrgenmode random",
+		"ip link set theirs addrgenmode none arp off multicast off mtu 2000",
+	};
+	static char before[16384], during[16384], after[16384];
+	struct kport *kp;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(system("ip link add mine type veth peer name theirs"), 0);
+	for (i = 0; i < ARRAY_SIZE(settings); i++) {
+		assert_int_equal(system(settings[i]), 0);
+		describe_pair(before, sizeof(before));
+		kp = open_packet("mine", NULL);
+		assert_int_equal(kp->ops->set_offload(kp, tso), 0);
+		describe_pair(during, sizeof(during));
+		assert_string_not_equal(during, before);
+		kp->ops->close(kp);
+		describe_pair(after, sizeof(after));
+		assert_string_equal(after, before);
+	}
 }
 
 static void test_existing_is_unfit(void **state)
@@ -388,7 +395,9 @@ int main(void)
 		NETNS_TEST(test_open),
 		NETNS_TEST(test_names),
 		NETNS_TEST(test_offloads),
+		NETNS_TEST(test_offloads_from_elsewhere),
 		NETNS_TEST(test_existing_is_kept),
+		NETNS_TEST(test_existing_is_given_back),
 		NETNS_TEST(test_existing_is_unfit),
 		NETNS_TEST(test_after_kill),
 		NETNS_TEST(test_moved),

@@ -213,6 +213,32 @@ static void test_existing_is_kept(void **state)
 	rtnl_close(rt);
 }
 
+/* A queue of the kernel's own length is made longer, one that someone has set is not. */
+static void test_existing_queue(void **state)
+{
+	static const unsigned int lengths[][2] = { { 0, 4096 }, { 500, 500 }, { 9000, 9000 } };
+	struct rtnl *rt = open_rtnl();
+	struct rtnl_info info;
+	struct kport *kp;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(lengths); i++) {
+		assert_int_equal(system("ip tuntap add dev mine0 mode tap"), 0);
+		if (lengths[i][0])
+			assert_int_equal(rtnl_set_txqlen(rt, netns_ifindex(rt, "mine0"),
+							 lengths[i][0]), 0);
+		kp = open_tap("mine0", 1);
+		assert_int_equal(rtnl_get(rt, kp->ifindex, &info), 0);
+		assert_int_equal(info.txqlen, lengths[i][1]);
+		assert_int_equal(kp->txqlen, lengths[i][1]);
+		kp->ops->close(kp);
+		assert_int_equal(rtnl_get_by_name(rt, "mine0", &info), 0);
+		assert_int_equal(rtnl_delete(rt, info.ifindex), 0);
+	}
+	rtnl_close(rt);
+}
+
 static void test_existing_multi_queue(void **state)
 {
 	struct rtnl *rt = open_rtnl();
@@ -581,6 +607,7 @@ int main(void)
 		NETNS_TEST(test_offloads),
 		NETNS_TEST(test_hdr_len),
 		NETNS_TEST(test_existing_is_kept),
+		NETNS_TEST(test_existing_queue),
 		NETNS_TEST(test_existing_multi_queue),
 		NETNS_TEST(test_existing_is_unfit),
 		NETNS_TEST(test_nothing_stays),
