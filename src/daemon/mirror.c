@@ -19,12 +19,22 @@ static const char *tag(const struct mirror *m)
 
 /* ---- the interface ---- */
 
+/* By the port where it can, which takes no capability. */
+static int change_mac(struct mirror *m, const uint8_t mac[ETH_ALEN])
+{
+	struct kport *kp = m->kport;
+
+	if (kp->ops->set_mac)
+		return kp->ops->set_mac(kp, mac);
+	return kp->ifindex ? rtnl_set_mac(m->rtnl, kp->ifindex, mac) : -EREMOTE;
+}
+
 static int set_mac(struct mirror *m, const uint8_t mac[ETH_ALEN])
 {
 	int r = 0;
 
 	if (memcmp(m->kport->mac, mac, ETH_ALEN))
-		r = rtnl_set_mac(m->rtnl, m->kport->ifindex, mac);
+		r = change_mac(m, mac);
 	if (!r) {
 		memcpy(m->kport->mac, mac, ETH_ALEN);
 		memcpy(m->mac, mac, ETH_ALEN);
@@ -236,11 +246,7 @@ void mirror_link(struct mirror *m, const struct linkmon_state *state)
 
 int mirror_set_mac(struct mirror *m, const uint8_t mac[ETH_ALEN])
 {
-	struct kport *kp = m->kport;
-
-	if (kp->ops->set_mac)
-		return kp->ops->set_mac(kp, mac);
-	return kp->ifindex ? rtnl_set_mac(m->rtnl, kp->ifindex, mac) : -EREMOTE;
+	return change_mac(m, mac);
 }
 
 int mirror_set_mtu(struct mirror *m, unsigned int mtu)

@@ -104,13 +104,17 @@ sleep 0.2
 peer_stop peer5
 stop "${PID[ve]}"
 
-# ---- without the capability to set them, address and MTU stay, and the log says so ----
+# ---- no capability: the address is taken all the same, the MTU stays, as the log says ----
 peer_start peer1 --mtu 1400 --mac 02:00:00:00:00:07
 start_vubridge vd "$NS_A" --path "$SOCK_A" --iface vnet0
 wait_iface "$NS_A" vnet0
 ip -n "$NS_A" link set vnet0 up
 wait_carrier "$NS_A" vnet0 up
-logged vd 'cannot set the address that the backend gives'
+wait_until 5 has_mac 02:00:00:00:00:07 || fail "the backend's address was not taken without a capability"
+logged vd 'address 02:00:00:00:00:07, by the backend'
+tell mac 02:00:00:00:00:08
+wait_until 5 has_mac 02:00:00:00:00:08 || fail "nor was its new one"
+logged peer1 '^rarp .* 02:00:00:00:00:07'
 logged vd "cannot set the backend's mtu 1400"
 peer_stop peer1
 stop "${PID[vd]}"
