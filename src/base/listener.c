@@ -2,6 +2,7 @@
 #include "base/listener.h"
 
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,21 @@ static int lock_soon(int fd)
 		nanosleep(&pause, NULL);
 	}
 	return -EWOULDBLOCK;
+}
+
+/* Its next user may be that one again, who then has to open it. A link to something else is
+ * left alone. */
+static int give_lock(struct listener *l, const struct listener_config *c)
+{
+	struct stat st;
+
+	if (!c->has_uid)
+		return 0;
+	if (fstat(l->lock_fd, &st) < 0)
+		return -errno;
+	if (st.st_uid == c->uid || !S_ISREG(st.st_mode) || st.st_nlink != 1)
+		return 0;
+	return fchown(l->lock_fd, c->uid, (gid_t)-1) < 0 ? -errno : 0;
 }
 
 /* Who removes the lock file holds it, so a locked file that is not there is of no use. */
@@ -142,6 +158,24 @@ static int make_socket(struct listener *l, const struct listener_config *c)
 	return r;
 }
 
+/* As unlink(2) has it. */
+static bool may_unlink(const char *path)
+{
+	char *copy = strdup(path), *dir = copy ? dirname(copy) : NULL;
+	struct stat d, f;
+	bool may = dir && faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) == 0;
+
+	if (may && stat(dir, &d) == 0 && d.st_mode & S_ISVTX && d.st_uid != geteuid())
+		may = lstat(path, &f) == 0 && f.st_uid == geteuid();
+	free(copy);
+	return may;
+}
+
+bool listener_stays_behind(const struct listener *l)
+{
+	return l->path && !may_unlink(l->path);
+}
+
 static void remove_socket(struct listener *l)
 {
 	struct stat st;
@@ -171,6 +205,8 @@ static int listen_at(struct listener *l, const struct listener_config *c, const 
 		return -ENOMEM;
 	r = take_lock(l, why);
 	if (!r)
+		r = give_lock(l, c);
+	if (!r)
 		r = make_way(c->path, c->type, why);
 	return r ? r : make_socket(l, c);
 }
@@ -188,7 +224,6 @@ static bool has_option(int fd, int option, int expected)
 static int adopt(struct listener *l, const struct listener_config *c, const char **why)
 {
 	int fd = c->fd;
-
 
 	if (!has_option(fd, SO_DOMAIN, AF_UNIX) || !has_option(fd, SO_TYPE, c->type) ||
 	    !has_option(fd, SO_ACCEPTCONN, 1))

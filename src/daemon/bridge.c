@@ -326,6 +326,8 @@ static int open_listen(struct bridge *b, char *error, size_t size)
 		.has_mode = o->socket_mode.given,
 		.mode = o->socket_mode.mode,
 		.gid = o->socket_group.given ? o->socket_group.gid : (gid_t)-1,
+		.has_uid = o->user.name,
+		.uid = o->user.uid,
 		.fd = activated > 0 ? SD_LISTEN_FDS_START : -1,
 	};
 	const char *why = "";
@@ -433,6 +435,11 @@ int bridge_start(struct bridge *b, char *error, size_t size)
 	int r = workers_open(&b->workers, b->event, b->options, b->iface.kport, &workers_events, b,
 			     error, size);
 
+	if (b->listen && listener_stays_behind(b->listen))
+		log_notice(tag(b),
+			   "%s and its lock will stay behind at the end: we may not write to their "
+			   "directory",
+			   b->options->path);
 	if (!r)
 		r = open_vport(b, error, size);
 	return r ? r : persist(b, error, size);

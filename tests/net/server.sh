@@ -9,12 +9,14 @@
 . "$(dirname "$0")/pair.sh"
 need_root
 need python3 python3
+need setpriv util-linux
 
 client_start() { start "$1" "$VU_PEER" --client --socket "$SOCK_A" --socket "$SOCK_B" "${@:2}"; }
 inode() { stat -c %i "$1"; }
 
-pair_start --server --socket-mode 0660 --socket-group 0
-[ "$(stat -c '%a %g' "$SOCK_A")" = '660 0' ] || fail "mode and group: $(stat "$SOCK_A")"
+# a group that is not ours, which the files would have anyway
+pair_start --server --socket-mode 0660 --socket-group 4242
+[ "$(stat -c '%a %u %g' "$SOCK_A")" = '660 0 4242' ] || fail "mode and group: $(stat "$SOCK_A")"
 grep -q 'listening for the backend' "$TMP/va.log" || fail "it does not say that it listens"
 client_start peer
 pair_wait up
@@ -116,6 +118,39 @@ wait_until 10 ping_ok "$NS_A" 10.0.0.2 || fail "after a stale socket"
 stop "${PID[va2]}"
 stop "${PID[vb]}"
 [ ! -e "$SOCK_A" ] && [ ! -e "$SOCK_A.lock" ] && [ ! -e "$SOCK_B" ] || fail "left behind: $(ls "$TMP")"
+
+# --user: socket and lock are his, so that he can remove them, or use them again
+uid=$(id -u nobody)
+chmod 755 "$TMP"
+mkdir "$TMP/his" "$TMP/roots"
+chown nobody "$TMP/his"
+for dir in his roots; do
+  start_vubridge "$dir" "$NS_A" --path "$TMP/$dir/s" --server --iface vnet0 --user nobody
+  wait_until 5 grep -q 'listening for the backend' "$TMP/$dir.log" || fail "--server --user does not listen"
+  [ "$(stat -c %u "$TMP/$dir/s" "$TMP/$dir/s.lock" | sort -u)" = "$uid" ] ||
+    fail "socket and lock are not the user's: $(ls -ln "$TMP/$dir")"
+  stop "${PID[$dir]}"
+  wait_until 5 sh -c "! ip -n '$NS_A' link show vnet0" || fail "vnet0 stays"
+done
+[ -z "$(ls "$TMP/his")" ] || fail "left behind: $(ls "$TMP/his")"
+[ "$(log_lines his 'stay behind')" = 0 ] || fail "what can be removed is said to stay"
+# where he may not, they stay as the log has said, in nobody's way
+[ "$(log_lines roots 'stay behind')" = 1 ] || fail "it does not say that they stay"
+[ -S "$TMP/roots/s" ] && [ -e "$TMP/roots/s.lock" ] || fail "how were they removed?"
+start_vubridge roots2 "$NS_A" --path "$TMP/roots/s" --server --iface vnet0 --user nobody
+wait_until 5 grep -q 'listening for the backend' "$TMP/roots2.log" || fail "it does not start a second time"
+stop "${PID[roots2]}" KILL
+# after a kill, without any privileges
+start_vubridge his2 "$NS_A" --path "$TMP/his/s" --server --iface vnet0 --user nobody
+wait_until 5 grep -q 'listening for the backend' "$TMP/his2.log" || fail "it does not start again"
+stop "${PID[his2]}" KILL
+wait_until 5 sh -c "! ip -n '$NS_A' link show vnet0" || fail "vnet0 stays"
+ip -n "$NS_A" tuntap add dev vnet7 mode tap user nobody
+start his3 ip netns exec "$NS_A" setpriv --reuid nobody --clear-groups --inh-caps=-all --bounding-set=-all \
+  "$VUBRIDGE" --path "$TMP/his/s" --server --iface vnet7 --control none
+wait_until 5 grep -q 'listening for the backend' "$TMP/his3.log" || fail "the user may not take their place"
+stop "${PID[his3]}"
+[ -z "$(ls "$TMP/his")" ] || fail "left behind: $(ls "$TMP/his")"
 
 # a socket that someone else listens on, and one that was handed over
 python3 - "$TMP/theirs" <<'PY' &
