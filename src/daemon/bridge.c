@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <systemd/sd-daemon.h>
 #include <vubridge/vport.h>
 
 #include "base/listener.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "daemon/activation.h"
 #include "daemon/announce.h"
 #include "daemon/backend.h"
 #include "daemon/carrier.h"
@@ -318,8 +318,6 @@ static uint64_t usable_features(const struct bridge *b)
 static int open_listen(struct bridge *b, char *error, size_t size)
 {
 	const struct options *o = b->options;
-	/* a socket that systemd made and handed over */
-	int activated = o->server ? sd_listen_fds(1) : 0;
 	const struct listener_config config = {
 		.path = o->path,
 		.type = SOCK_STREAM,
@@ -328,7 +326,7 @@ static int open_listen(struct bridge *b, char *error, size_t size)
 		.gid = o->socket_group.given ? o->socket_group.gid : (gid_t)-1,
 		.has_uid = o->user.name,
 		.uid = o->user.uid,
-		.fd = activated > 0 ? SD_LISTEN_FDS_START : -1,
+		.fd = o->server ? activation_take() : -1,
 	};
 	const char *why = "";
 	int r;

@@ -168,13 +168,18 @@ in_ns "$NS_A" "$VUBRIDGE" --path "$TMP/theirs" --server --iface v9 2>"$TMP/other
 [ -S "$TMP/theirs" ] || fail "somebody else's socket was removed"
 
 cat >"$TMP/activate.py" <<'PY'
+"""ADDRESS[,ADDRESS] COMMAND...: hands over sockets that listen there"""
 import os, socket, sys
-s = socket.socket(socket.AF_UNIX)
-s.bind(sys.argv[1])
-s.listen()
-os.dup2(s.fileno(), 3)
-os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
-os.set_inheritable(3, True)
+listening = []
+for path in sys.argv[1].split(","):
+    s = socket.socket(socket.AF_UNIX)
+    s.bind(path.replace("@", "\0"))
+    s.listen()
+    listening.append(socket.socket(fileno=os.dup(s.fileno())))
+for i, s in enumerate(listening):
+    os.dup2(s.fileno(), 3 + i)
+    os.set_inheritable(3 + i, True)
+os.environ.update(LISTEN_FDS=str(len(listening)), LISTEN_PID=str(os.getpid()))
 os.execv(sys.argv[2], sys.argv[2:])
 PY
 start activated ip netns exec "$NS_A" python3 "$TMP/activate.py" "$TMP/given" "$VUBRIDGE" \
@@ -185,4 +190,35 @@ start apeer "$VU_PEER" --client --socket "$TMP/given" --mode sink
 wait_carrier "$NS_A" vnet0 up
 stop "${PID[activated]}"
 [ -S "$TMP/given" ] || fail "a socket that was handed over was removed"
+
+# the same file by another path
+rm "$TMP/given"
+mkdir "$TMP/link"
+ln -s ../given "$TMP/link/s"
+start linked ip netns exec "$NS_A" python3 "$TMP/activate.py" "$TMP/given" "$VUBRIDGE" \
+  --path "$TMP/link/s" --server --iface vnet0
+wait_until 5 grep -q 'listening for the backend' "$TMP/linked.log" || fail "a path with a link"
+stop "${PID[linked]}"
+
+# handed_over_but PATTERN ADDRESSES ARGUMENT…: refused as a wrong argument, in one line
+handed_over_but() {
+  local pattern=$1 addresses=$2 status=0
+  shift 2
+  rm -f "$TMP/given" "$TMP/given2"
+  in_ns "$NS_A" timeout 5 python3 "$TMP/activate.py" "$addresses" "$VUBRIDGE" --iface v9 "$@" 2>"$TMP/other" ||
+    status=$?
+  [ "$status" = 2 ] || fail "handed over, with $*: status $status ($(cat "$TMP/other"))"
+  [ "$(wc -l <"$TMP/other")" = 1 ] || fail "not one line: $(cat "$TMP/other")"
+  grep -qE -- "$pattern" "$TMP/other" || fail "$* said: $(cat "$TMP/other")"
+}
+handed_over_but "^vubridge: --path '$TMP/given': .*--server" "$TMP/given" --path "$TMP/given"
+handed_over_but '^vubridge: --server: 2 sockets' "$TMP/given,$TMP/given2" --path "$TMP/given" --server
+handed_over_but '^vubridge: --socket-mode: .*SocketMode=' "$TMP/given" --path "$TMP/given" --server --socket-mode 600
+handed_over_but '^vubridge: --socket-group: .*SocketGroup=' "$TMP/given" --path "$TMP/given" --server --socket-group 0
+handed_over_but "^vubridge: --path '$TMP/mistyped': .* listens at '$TMP/given'" "$TMP/given" \
+  --path "$TMP/mistyped" --server
+handed_over_but "^vubridge: --path '@$$-b': .* listens at '@$$-a'" "@$$-a" --path "@$$-b" --server
+start abstract ip netns exec "$NS_A" python3 "$TMP/activate.py" "@$$-a" "$VUBRIDGE" --path "@$$-a" --server --iface v9
+wait_until 5 grep -q 'listening for the backend' "$TMP/abstract.log" || fail "an abstract socket handed over"
+stop "${PID[abstract]}"
 log "server mode"

@@ -112,6 +112,13 @@ static void test_socket(void **state)
 	assert_int_equal(run.o.socket_group.gid, 0);
 	assert_refused("--socket-mode: needs --server", "--path=s", "--socket-mode=600");
 	assert_refused("--socket-group: needs --server", "--path=s", "--socket-group=0");
+	assert_refused("--socket-mode: cannot be used with an abstract socket, to which anyone may "
+		       "connect",
+		       "--path=@s", "--server", "--socket-mode=600");
+	assert_refused("--socket-group: cannot be used with an abstract socket, to which anyone "
+		       "may connect",
+		       "--path=@s", "--server", "--socket-group=0");
+	assert_taken(&run, "--path=@s", "--server");
 }
 
 static void test_workers(void **state)
