@@ -57,6 +57,23 @@ static void refuse_setting(char *error, size_t size, const char *setting, int r)
 		 r == -EPERM ? "; run with CAP_NET_ADMIN, or set it beforehand (ip link set)" : "");
 }
 
+/*
+ * The user's end of a veth that another one made before, which is now in a container perhaps.
+ * It has what it was given then; a restart with the same options shall not fail for that.
+ */
+static void begin_elsewhere(struct mirror *m)
+{
+	const struct options *o = m->options;
+	bool mac = o->mac.given && memcmp(o->mac.addr, m->kport->mac, ETH_ALEN) != 0;
+
+	if (mac || o->mtu)
+		log_warning(tag(m),
+			    "the interface is in another network namespace, where %s%s%s cannot be "
+			    "set",
+			    mac ? "--mac" : "", mac && o->mtu ? " and " : "",
+			    o->mtu ? "--mtu" : "");
+}
+
 int mirror_begin(struct mirror *m, char *error, size_t size)
 {
 	const struct options *o = m->options;
@@ -65,9 +82,10 @@ int mirror_begin(struct mirror *m, char *error, size_t size)
 	char setting[32];
 	int r;
 
-	/* in another namespace since before we were started: it has what it has */
-	if (!m->kport->ifindex)
+	if (!m->kport->ifindex) {
+		begin_elsewhere(m);
 		return 0;
+	}
 	r = rtnl_get(m->rtnl, m->kport->ifindex, &info);
 
 	if (r) {
