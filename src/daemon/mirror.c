@@ -11,6 +11,7 @@
 #include "base/util.h"
 #include "daemon/mac.h"
 #include "net/ethtool.h"
+#include "virtio/feature.h"
 
 static const char *tag(const struct mirror *m)
 {
@@ -42,9 +43,14 @@ static int set_mac(struct mirror *m, const uint8_t mac[ETH_ALEN])
 	return r;
 }
 
+static int change_mtu(struct mirror *m, unsigned int mtu)
+{
+	return m->kport->ifindex ? rtnl_set_mtu(m->rtnl, m->kport->ifindex, mtu) : -EREMOTE;
+}
+
 static int set_mtu(struct mirror *m, unsigned int mtu)
 {
-	int r = m->link.mtu == mtu ? 0 : rtnl_set_mtu(m->rtnl, m->kport->ifindex, mtu);
+	int r = m->link.mtu == mtu ? 0 : change_mtu(m, mtu);
 
 	if (!r)
 		m->mtu = m->link.mtu = mtu;
@@ -141,32 +147,61 @@ static void take_mac(struct mirror *m)
 		log_notice(tag(m), "address %s, by the backend", text);
 }
 
-static void warn_of_mtu(struct mirror *m)
-{
-	if (m->vport->mtu && m->link.mtu > m->vport->mtu)
-		log_warning(tag(m),
-			    "mtu %u is larger than the backend's %u: it may drop longer frames",
-			    m->link.mtu, m->vport->mtu);
-}
-
 /* So does its MTU, unless an option or someone else has set another one. */
 static void take_mtu(struct mirror *m)
 {
 	unsigned int theirs = m->vport->mtu;
 	bool ours = !m->mtu || m->link.mtu == m->mtu;
-	int r;
 
-	if (!theirs || theirs == m->link.mtu)
+	m->mtu_error = 0;
+	if (!theirs || theirs == m->link.mtu || m->options->mtu || !ours)
 		return;
-	if (!m->options->mtu && ours) {
-		r = set_mtu(m, theirs);
-		if (!r)
-			log_notice(tag(m), "mtu %u, by the backend", theirs);
-		else
-			log_warning(tag(m), "cannot set the backend's mtu %u: %s", theirs,
-				    strerror(-r));
-	}
-	warn_of_mtu(m);
+	m->mtu_error = set_mtu(m, theirs);
+	if (!m->mtu_error)
+		log_notice(tag(m), "mtu %u, by the backend", theirs);
+}
+
+/* Each difference that remains, once. */
+static void name_difference(struct mirror *m)
+{
+	unsigned int ours = m->link.mtu, theirs = m->vport->mtu;
+	const char *error = m->mtu_error ? strerror(-m->mtu_error) : "";
+	const char *before = error[0] ? ", which cannot be set (" : "", *after = error[0] ? ")" : "";
+
+	if (!ours || !theirs) /* one is not known */
+		ours = theirs = 0;
+	if (ours == m->named.ours && theirs == m->named.theirs)
+		return;
+	m->named.ours = ours;
+	m->named.theirs = theirs;
+	if (ours > theirs)
+		log_warning(tag(m),
+			    "mtu %u is larger than the backend's %u%s%s%s: it may drop longer "
+			    "frames",
+			    ours, theirs, before, error, after);
+	else if (ours < theirs)
+		log_notice(tag(m),
+			   "mtu %u is smaller than the backend's %u%s%s%s: it may send longer frames",
+			   ours, theirs, before, error, after);
+}
+
+static bool is_within_mtu(const struct mirror *m)
+{
+	return m->link.mtu && m->link.mtu <= m->vport->mtu;
+}
+
+bool mirror_keeps_mtu(struct mirror *m)
+{
+	take_mtu(m);
+	return is_within_mtu(m);
+}
+
+bool mirror_is_outdated(const struct mirror *m)
+{
+	const struct vport *vp = m->vport;
+
+	return vp && vp->connected && vp->mtu &&
+	       is_within_mtu(m) != feature_has(vp->features, VIRTIO_NET_F_MTU);
 }
 
 /* ---- to the device ---- */
@@ -200,7 +235,8 @@ static int tell_mtu(struct mirror *m)
 {
 	int r;
 
-	if (!m->link.mtu) /* of a veth's end that has been out of sight from the start */
+	/* not known of a veth's end that has been out of sight from the start */
+	if (!m->link.mtu || mirror_is_outdated(m))
 		return 0;
 	r = m->vport->ops->set_mtu(m->vport, m->link.mtu);
 	if (r != -EREMOTEIO)
@@ -212,7 +248,7 @@ static int tell_mtu(struct mirror *m)
 int mirror_up(struct mirror *m)
 {
 	take_mac(m);
-	take_mtu(m);
+	name_difference(m);
 	tell_mac(m);
 	tell_modes(m, m->link.flags);
 	return tell_mtu(m);
@@ -226,6 +262,7 @@ void mirror_device(struct mirror *m, unsigned int changes)
 	}
 	if (changes & VPORT_MTU) {
 		take_mtu(m);
+		name_difference(m);
 		tell_mtu(m);
 	}
 }
@@ -256,8 +293,9 @@ void mirror_link(struct mirror *m, const struct linkmon_state *state)
 		tell_modes(m, m->link.flags);
 	if (before.mtu == m->link.mtu)
 		return;
+	m->mtu_error = 0;
+	name_difference(m);
 	tell_mtu(m);
-	warn_of_mtu(m);
 }
 
 /* ---- what the user wants ---- */
@@ -269,5 +307,5 @@ int mirror_set_mac(struct mirror *m, const uint8_t mac[ETH_ALEN])
 
 int mirror_set_mtu(struct mirror *m, unsigned int mtu)
 {
-	return m->kport->ifindex ? rtnl_set_mtu(m->rtnl, m->kport->ifindex, mtu) : -EREMOTE;
+	return change_mtu(m, mtu);
 }

@@ -66,12 +66,26 @@ before=$(grep -c '^rarp' "$TMP/peer.log")
 tell announce
 wait_until 5 sh -c "[ \$(grep -c '^rarp' '$TMP/peer.log') -gt $before ]" || fail "no announcement"
 
-# what the kernel changes, the backend is told; a mismatch is named, once
+# what the kernel changes, the backend is told; a mismatch is named, once. Who has agreed to
+# keep to an MTU may not exceed it: that is negotiated anew, without and with it
+connected_times() { [ "$(log_lines "$1" 'connected to')" = "$2" ]; }
+last_features() { grep 'connected to' "$TMP/$1.log" | tail -n 1; }
+ip -n "$NS_A" link set vnet0 mtu 1250
+logged peer '^mtu .* 1250'
+logged va 'mtu 1250 is smaller than the backend.s 1300'
+[ "$(log_lines va 'connected to')" = 1 ] || fail "it reconnected for a smaller MTU"
+[[ $(last_features va) == *' MTU'* ]] || fail "the MTU was not agreed on: $(last_features va)"
 ip -n "$NS_A" link set vnet0 mtu 1350
-logged peer '^mtu .* 1350'
 logged va 'mtu 1350 is larger than the backend.s 1300'
+logged va 'carrier off: the MTU has to be agreed on anew'
+wait_until 5 connected_times va 2 || fail "it did not connect anew"
+wait_carrier "$NS_A" vnet0 up 5
+[[ $(last_features va) != *' MTU'* ]] || fail "it goes on with what it does not keep to: $(last_features va)"
+grep -q '^mtu .* 1350' "$TMP/peer.log" && fail "the backend was told an MTU that was not agreed on"
 ip -n "$NS_A" link set vnet0 mtu 1200
 logged peer '^mtu .* 1200'
+wait_carrier "$NS_A" vnet0 up 5
+[[ $(last_features va) == *' MTU'* ]] || fail "the MTU was not agreed on again"
 [ "$(log_lines va 'is larger than')" = 1 ] || fail "a mismatch: $(cat "$TMP/va.log")"
 
 # a device that needs a reset gets one
@@ -115,7 +129,19 @@ logged vd 'address 02:00:00:00:00:07, by the backend'
 tell mac 02:00:00:00:00:08
 wait_until 5 has_mac 02:00:00:00:00:08 || fail "nor was its new one"
 logged peer1 '^rarp .* 02:00:00:00:00:07'
-logged vd "cannot set the backend's mtu 1400"
+logged vd "mtu 1500 is larger than the backend's 1400, which cannot be set"
+[ "$(log_lines vd ' mtu ')" = 1 ] || fail "not one line: $(cat "$TMP/vd.log")"
+[[ $(last_features vd) != *' MTU'* ]] || fail "it agreed to an MTU that it exceeds"
+grep -q '^mtu' "$TMP/peer1.log" && fail "the backend was told an MTU that was not agreed on"
+ip -n "$NS_A" link set vnet0 mtu 1400 # as the user may
+logged peer1 '^mtu .* 1400'
+[[ $(last_features vd) == *' MTU'* ]] || fail "it does not agree to an MTU that it keeps"
+# the backend lowers it, which again cannot be followed
+tell mtu 1350
+logged vd "mtu 1400 is larger than the backend's 1350, which cannot be set"
+wait_until 5 connected_times vd 3 || fail "it did not connect anew"
+wait_carrier "$NS_A" vnet0 up 5
+[[ $(last_features vd) != *' MTU'* ]] || fail "it goes on with an MTU that was lowered"
 peer_stop peer1
 stop "${PID[vd]}"
 
@@ -128,10 +154,21 @@ ip -n "$NS_A" link set vnet0 up
 wait_carrier "$NS_A" vnet0 up
 has_mac 02:00:00:00:00:99 || fail "--mac does not come first"
 has_mtu 1500 || fail "--mtu does not come first"
-logged vb 'mtu 1500 is larger than the backend.s 1400'
+logged vb 'mtu 1500 is larger than the backend.s 1400: '
+[[ $(last_features vb) != *' MTU'* ]] || fail "it agreed to an MTU that --mtu exceeds"
 [ "$(in_ns "$NS_A" cat /sys/class/net/vnet0/speed)" = 25000 ] || fail "--speed"
 peer_stop peer2
 stop "${PID[vb]}"
+
+peer_start peer6 --mtu 1500
+start_vubridge vf "$NS_A" --path "$SOCK_A" --iface vnet0 --mtu 1400
+wait_iface "$NS_A" vnet0
+logged vf 'mtu 1400 is smaller than the backend.s 1500: '
+has_mtu 1400 || fail "a smaller --mtu does not come first"
+logged peer6 '^mtu .* 1400'
+[[ $(last_features vf) == *' MTU'* ]] || fail "it did not agree to an MTU that it keeps"
+peer_stop peer6
+stop "${PID[vf]}"
 
 # ---- without RARP in the protocol the announcement is a frame; the peer reflects it ----
 peer_start peer3 --protocol-features 0x1020b
