@@ -63,6 +63,21 @@ static void refuse_setting(char *error, size_t size, const char *setting, int r)
 		 r == -EPERM ? "; run with CAP_NET_ADMIN, or set it beforehand (ip link set)" : "");
 }
 
+/* To an interface made here. */
+static int give_mac(struct mirror *m)
+{
+	uint8_t mac[ETH_ALEN];
+	int r = mac_derive_here(m->kport->name, mac);
+
+	if (!r)
+		return set_mac(m, mac);
+	log_notice(tag(m),
+		   "no machine-id to make an address of (%s): it is a random one, another after "
+		   "each start (--mac)",
+		   strerror(-r));
+	return 0;
+}
+
 /*
  * The user's end of a veth that another one made before, which is now in a container perhaps.
  * It has what it was given then; a restart with the same options shall not fail for that.
@@ -84,7 +99,6 @@ int mirror_begin(struct mirror *m, char *error, size_t size)
 {
 	const struct options *o = m->options;
 	struct rtnl_info info;
-	uint8_t mac[ETH_ALEN];
 	char setting[32];
 	int r;
 
@@ -104,8 +118,8 @@ int mirror_begin(struct mirror *m, char *error, size_t size)
 		r = set_mac(m, o->mac.addr);
 		if (r)
 			refuse_setting(error, size, "--mac", r);
-	} else if (m->kport->created && !mac_derive(m->kport->name, o->path, mac)) {
-		r = set_mac(m, mac);
+	} else if (m->kport->created) {
+		r = give_mac(m);
 		if (r)
 			snprintf(error, size, "cannot set the interface's address: %s",
 				 strerror(-r));

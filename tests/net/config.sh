@@ -15,19 +15,36 @@ has_mac() { [ "$(in_ns "$NS_A" cat /sys/class/net/vnet0/address)" = "$1" ]; }
 logged() { wait_until 5 grep -qE "$2" "$TMP/$1.log" || fail "$1 has no line like '$2'"; }
 
 ns_add a
-mac_by_name=''
 
-# ---- an address that stays the same ----
-for i in 1 2; do
-  start_vubridge "name$i" "$NS_A" --path "$SOCK_A" --iface vnet0
-  wait_iface "$NS_A" vnet0
-  mac=$(in_ns "$NS_A" cat /sys/class/net/vnet0/address)
-  stop "${PID[name$i]}"
-  if [ -r /etc/machine-id ]; then
-    [ "${mac_by_name:-$mac}" = "$mac" ] || fail "another address after a restart"
-  fi
-  mac_by_name=$mac
-done
+# ---- an address that stays the same, whatever the socket is called ----
+ns_add c
+own_mac() { # NS ARGUMENT…
+  local ns=$1
+  shift
+  start_vubridge name "$ns" --iface vnet0 "$@"
+  wait_iface "$ns" vnet0
+  # whatever it was made with
+  wait_until 5 grep -q 'waiting' "$TMP/name.log" || fail "it does not wait"
+  in_ns "$ns" cat /sys/class/net/vnet0/address
+  stop "${PID[name]}"
+  : >"$TMP/name.log"
+}
+if [ -r /etc/machine-id ]; then
+  mac=$(nested own_mac "$NS_A" --path "$SOCK_A")
+  [ "$(nested own_mac "$NS_A" --path "$SOCK_A")" = "$mac" ] || fail "another address after a restart"
+  [ "$(nested own_mac "$NS_A" --path "$TMP/other.sock")" = "$mac" ] || fail "another address with another socket"
+  [ "$(nested own_mac "$NS_A" --path "$SOCK_A" --iface-type veth)" = "$mac" ] || fail "another address of a veth"
+  [ "$(nested own_mac "$NS_C" --path "$SOCK_A")" != "$mac" ] || fail "one address in two namespaces"
+fi
+# without a machine-id it is random, as the log says
+no_id() {
+  start name ip netns exec "$NS_A" unshare --mount sh -c 'for f in /etc/machine-id /run/machine-id; do
+    [ ! -e $f ] || mount --bind /dev/null $f || exit
+    done && exec "$@"' sh "$VUBRIDGE" --path "$SOCK_A" --iface vnet0 --control none
+  wait_until 5 grep -q 'waiting' "$TMP/name.log" || fail "it does not start without a machine-id"
+  [ "$(log_lines name '^vnet0: no machine-id .*random .*--mac')" = 1 ] || fail "a random address is not told"
+}
+nested no_id
 
 # ---- the backend's configuration ----
 peer_start peer --mtu 1400 --mac 02:00:00:00:00:07
