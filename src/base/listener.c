@@ -84,7 +84,12 @@ static int take_lock(struct listener *l, const char **why)
 	for (;;) {
 		l->lock_fd = open(l->lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 		if (l->lock_fd < 0)
-			return fail(why, -errno, "cannot make the lock file beside it (PATH.lock)");
+			return fail(why, -errno,
+				    errno == EACCES ? "no permission for the lock file beside it "
+						      "(PATH.lock); run as its owner, or choose "
+						      "another directory"
+						    : "cannot make the lock file beside it "
+						      "(PATH.lock)");
 		r = lock_soon(l->lock_fd);
 		if (r == -EWOULDBLOCK)
 			return fail(why, -EADDRINUSE,
@@ -127,6 +132,10 @@ static int make_way(const char *path, int type, const char **why)
 			       : 0;
 	if (fd == -ENOENT)
 		return 0;
+	if (fd == -EACCES || fd == -EPERM)
+		return fail(why, fd,
+			    "a socket is there that we may not connect to, to see whether it is in "
+			    "use; remove it, or run as its owner");
 	if (fd >= 0)
 		close_fd(&fd);
 	return fail(why, -EADDRINUSE, "another process listens there; choose another path");

@@ -178,6 +178,8 @@ static int open_tap(struct backend *bk, char *error, size_t size)
 	const char *why = "";
 	int r = tap_open(&config, &bk->tap, &why);
 
+	if (r == -EBUSY && !o->netns && !strcmp(config.name, bk->config.tag))
+		why = "is the name that --iface got; choose another";
 	if (r)
 		return refuse(error, size, "vhost-iface", config.name, r, why);
 	give_mac(bk);

@@ -154,5 +154,5 @@ int isolate_privileges(const struct options *o, const char *tag, bool needs_net_
 	}
 	log_what_is_left(tag, o->user.name);
 	/* what root may connect to, this user perhaps may not */
-	return o->server ? 0 : path_classify(o->path, &kind, error, size);
+	return o->server ? 0 : path_classify(o->path, false, &kind, error, size);
 }

@@ -213,7 +213,7 @@ static int check_path(const struct options *options, enum path_kind *kind)
 {
 	char error[OPTIONS_ERROR_MAX];
 
-	if (path_classify(options->path, kind, error, sizeof(error))) {
+	if (path_classify(options->path, options->server, kind, error, sizeof(error))) {
 		log_error(LOG_PROGRAM, "%s", error);
 		return OPTIONS_EXIT_SYSTEM;
 	}

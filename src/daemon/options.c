@@ -578,6 +578,11 @@ int options_check_path(const struct options *o, bool vhost_net, char *error, siz
 	if (!vhost_net && o->vhost_iface)
 		return options_refuse(error, size, "vhost-iface", o->vhost_iface,
 				      "needs --path /dev/vhost-net, not a socket");
+	/* with a %d the kernel makes two of one; another namespace has its own names */
+	if (vhost_net && o->vhost_iface && !o->netns && !strchr(o->iface, '%') &&
+	    !strcmp(o->vhost_iface, o->iface))
+		return options_refuse(error, size, "vhost-iface", o->vhost_iface,
+				      "must be another one than --iface");
 	if (vhost_net && o->server)
 		return options_refuse(error, size, "server", NULL,
 				      "needs a socket, not /dev/vhost-net");

@@ -140,6 +140,7 @@ done
 start_vubridge roots2 "$NS_A" --path "$TMP/roots/s" --server --iface vnet0 --user nobody
 wait_until 5 grep -q 'listening for the backend' "$TMP/roots2.log" || fail "it does not start a second time"
 stop "${PID[roots2]}" KILL
+wait_until 5 sh -c "! ip -n '$NS_A' link show vnet0" || fail "vnet0 stays"
 # after a kill, without any privileges
 start_vubridge his2 "$NS_A" --path "$TMP/his/s" --server --iface vnet0 --user nobody
 wait_until 5 grep -q 'listening for the backend' "$TMP/his2.log" || fail "it does not start again"
@@ -151,6 +152,27 @@ start his3 ip netns exec "$NS_A" setpriv --reuid nobody --clear-groups --inh-cap
 wait_until 5 grep -q 'listening for the backend' "$TMP/his3.log" || fail "the user may not take their place"
 stop "${PID[his3]}"
 [ -z "$(ls "$TMP/his")" ] || fail "left behind: $(ls "$TMP/his")"
+
+# a dead socket of another user's, to which he may not connect: he cannot know that it is dead,
+# and is told so; likewise of a lock
+python3 -c 'import socket, sys
+socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$TMP/his/s"
+ip -n "$NS_A" tuntap add dev vnet8 mode tap user nobody
+# refused_as_nobody PATTERN
+refused_as_nobody() {
+  local status=0
+  in_ns "$NS_A" timeout 5 setpriv --reuid nobody --clear-groups --inh-caps=-all --bounding-set=-all \
+    "$VUBRIDGE" --path "$TMP/his/s" --server --iface vnet8 --control none 2>"$TMP/other" || status=$?
+  [ "$status" = 1 ] && [ "$(wc -l <"$TMP/other")" = 1 ] || fail "status $status: $(cat "$TMP/other")"
+  grep -qE -- "$1" "$TMP/other" || fail "it said: $(cat "$TMP/other")"
+}
+refused_as_nobody "^vubridge: --path '$TMP/his/s': a socket is there that we may not connect to"
+[ -S "$TMP/his/s" ] || fail "another user's socket was removed"
+[ ! -e "$TMP/his/s.lock" ] || fail "a lock was left behind"
+: >"$TMP/his/s.lock"
+chmod 600 "$TMP/his/s.lock"
+refused_as_nobody "^vubridge: --path '$TMP/his/s': no permission for the lock file"
+rm "$TMP/his/s" "$TMP/his/s.lock"
 
 # a socket that someone else listens on, and one that was handed over
 python3 - "$TMP/theirs" <<'PY' &

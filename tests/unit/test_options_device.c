@@ -62,6 +62,13 @@ static void test_vhost_net(void **state)
 	assert_int_equal(options_check_path(&run.o, false, error, sizeof(error)), -EINVAL);
 	assert_string_equal(error,
 			    "--vhost-iface 'vh%d': needs --path /dev/vhost-net, not a socket");
+	assert_taken(&run, "--path=s", "--vhost-iface=v0", "--iface=v0");
+	assert_int_equal(options_check_path(&run.o, true, error, sizeof(error)), -EINVAL);
+	assert_string_equal(error, "--vhost-iface 'v0': must be another one than --iface");
+	assert_taken(&run, "--path=s", "--vhost-iface=v%d", "--iface=v%d");
+	assert_int_equal(options_check_path(&run.o, true, error, sizeof(error)), 0);
+	assert_taken(&run, "--path=s", "--vhost-iface=v0", "--iface=v0", "--netns=blue");
+	assert_int_equal(options_check_path(&run.o, true, error, sizeof(error)), 0);
 	assert_taken(&run, "--path=s", "--server");
 	assert_int_equal(options_check_path(&run.o, false, error, sizeof(error)), 0);
 	assert_int_equal(options_check_path(&run.o, true, error, sizeof(error)), -EINVAL);
