@@ -7,6 +7,7 @@
 #   ns a: vnet0 ── vubridge ── $SOCK_A ── test peer (--commands)
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/pair.sh"
+. "$(dirname "$0")/record.sh"
 need_root
 need python3 python3
 
@@ -60,17 +61,20 @@ logged peer "^mtu .* 1400"
 logged peer '^rarp .* 02:00:00:00:00:07'
 
 # link down and up, each once
-in_ns "$NS_A" stdbuf -oL ip -o monitor link dev vnet0 >"$TMP/monitor.txt" 2>&1 &
-LIB_PIDS+=("$!")
-sleep 0.3
+record va "$NS_A" vnet0
+mark
 tell link down
-wait_carrier "$NS_A" vnet0 down 2
+wait_carrier "$NS_A" vnet0 down
 logged va 'carrier off: link down by the backend'
+wait_until 5 first va "$MARK" ' event .*NO-CARRIER' || fail "link down: ip monitor tells of nothing"
+mark
 tell link up
-wait_carrier "$NS_A" vnet0 up 2
-sleep 1.2
-[ "$(grep -c 'NO-CARRIER' "$TMP/monitor.txt")" = 1 ] || fail "link down: $(cat "$TMP/monitor.txt")"
-[ "$(grep -c 'LOWER_UP' "$TMP/monitor.txt")" = 1 ] || fail "link up: $(cat "$TMP/monitor.txt")"
+wait_carrier "$NS_A" vnet0 up
+wait_until 5 first va "$MARK" ' event .*LOWER_UP' || fail "link up: ip monitor tells of nothing"
+sleep 1.2 # whatever the kernel might announce late
+[ "$(carriers va)" = 'on off on' ] || fail "link down and up in sysfs: $(carriers va)"
+[[ $(told va) =~ ^(up )?down\ up$ ]] || fail "link down and up as told: $(told va)"
+stop "${PID[record-va]}"
 [ "$(grep -c '^connected' "$TMP/peer.log")" = 1 ] || fail "it reconnected for it"
 
 # what the backend changes, the interface follows
