@@ -27,6 +27,11 @@ enum vport_change {
 /* What a port tells its owner; called from the control thread. */
 struct vport_events {
 	/*
+	 * The peer takes packets of up to vport->mtu, and nothing is agreed on yet: shall that
+	 * be kept to? Without this function it is; otherwise VIRTIO_NET_F_MTU is not acked.
+	 */
+	bool (*keeps_mtu)(void *owner);
+	/*
 	 * The device has reached DRIVER_OK with its rings enabled: features, pairs and
 	 * rings are valid. Return 0, or -errno to refuse (the port disconnects and retries).
 	 */

@@ -2,6 +2,7 @@
 #include "base/listener.h"
 
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +61,21 @@ static int lock_soon(int fd)
 	return -EWOULDBLOCK;
 }
 
+/* Its next user may be that one again, who then has to open it. A link to something else is
+ * left alone. */
+static int give_lock(struct listener *l, const struct listener_config *c)
+{
+	struct stat st;
+
+	if (!c->has_uid)
+		return 0;
+	if (fstat(l->lock_fd, &st) < 0)
+		return -errno;
+	if (st.st_uid == c->uid || !S_ISREG(st.st_mode) || st.st_nlink != 1)
+		return 0;
+	return fchown(l->lock_fd, c->uid, (gid_t)-1) < 0 ? -errno : 0;
+}
+
 /* Who removes the lock file holds it, so a locked file that is not there is of no use. */
 static int take_lock(struct listener *l, const char **why)
 {
@@ -68,7 +84,12 @@ static int take_lock(struct listener *l, const char **why)
 	for (;;) {
 		l->lock_fd = open(l->lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 		if (l->lock_fd < 0)
-			return fail(why, -errno, "cannot make the lock file beside it (PATH.lock)");
+			return fail(why, -errno,
+				    errno == EACCES ? "no permission for the lock file beside it "
+						      "(PATH.lock); run as its owner, or choose "
+						      "another directory"
+						    : "cannot make the lock file beside it "
+						      "(PATH.lock)");
 		r = lock_soon(l->lock_fd);
 		if (r == -EWOULDBLOCK)
 			return fail(why, -EADDRINUSE,
@@ -111,6 +132,10 @@ static int make_way(const char *path, int type, const char **why)
 			       : 0;
 	if (fd == -ENOENT)
 		return 0;
+	if (fd == -EACCES || fd == -EPERM)
+		return fail(why, fd,
+			    "a socket is there that we may not connect to, to see whether it is in "
+			    "use; remove it, or run as its owner");
 	if (fd >= 0)
 		close_fd(&fd);
 	return fail(why, -EADDRINUSE, "another process listens there; choose another path");
@@ -142,6 +167,24 @@ static int make_socket(struct listener *l, const struct listener_config *c)
 	return r;
 }
 
+/* As unlink(2) has it. */
+static bool may_unlink(const char *path)
+{
+	char *copy = strdup(path), *dir = copy ? dirname(copy) : NULL;
+	struct stat d, f;
+	bool may = dir && faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) == 0;
+
+	if (may && stat(dir, &d) == 0 && d.st_mode & S_ISVTX && d.st_uid != geteuid())
+		may = lstat(path, &f) == 0 && f.st_uid == geteuid();
+	free(copy);
+	return may;
+}
+
+bool listener_stays_behind(const struct listener *l)
+{
+	return l->path && !may_unlink(l->path);
+}
+
 static void remove_socket(struct listener *l)
 {
 	struct stat st;
@@ -171,6 +214,8 @@ static int listen_at(struct listener *l, const struct listener_config *c, const 
 		return -ENOMEM;
 	r = take_lock(l, why);
 	if (!r)
+		r = give_lock(l, c);
+	if (!r)
 		r = make_way(c->path, c->type, why);
 	return r ? r : make_socket(l, c);
 }
@@ -188,7 +233,6 @@ static bool has_option(int fd, int option, int expected)
 static int adopt(struct listener *l, const struct listener_config *c, const char **why)
 {
 	int fd = c->fd;
-
 
 	if (!has_option(fd, SO_DOMAIN, AF_UNIX) || !has_option(fd, SO_TYPE, c->type) ||
 	    !has_option(fd, SO_ACCEPTCONN, 1))

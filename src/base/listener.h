@@ -22,7 +22,7 @@ struct listener_config {
 	mode_t mode;	  /* permission bits of the socket file */
 	gid_t gid;	  /* its group, (gid_t)-1: as it comes */
 	bool has_uid;	  /* else who we are */
-	uid_t uid;	  /* its owner */
+	uid_t uid;	  /* its owner, and the lock's */
 	int fd;		  /* a socket that listens already (socket activation), or -1 */
 };
 
@@ -39,6 +39,8 @@ int listener_fd(const struct listener *l);
  * error (-EMFILE, -ENFILE, -ENOMEM) the fd stays readable: wait before the next try.
  */
 int listener_accept(struct listener *l);
+/* Will the socket file outlive us, because who we are now may not remove it? */
+bool listener_stays_behind(const struct listener *l);
 /* Removes the socket file, if it is still ours, and the lock. NULL-safe. */
 void listener_close(struct listener *l);
 

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "daemon/interface.h"
+#include "daemon/mac.h"
 #include "daemon/watch.h"
 #include "net/rtnl.h"
 #include "net/tap.h"
@@ -151,6 +152,24 @@ static int refuse(char *error, size_t size, const char *option, const char *valu
 	return r;
 }
 
+/* Neighbours of the TAP shall know it after a restart, as those of the other interface do. */
+static void give_mac(struct backend *bk)
+{
+	uint8_t mac[ETH_ALEN];
+	int r;
+
+	if (!bk->tap->created)
+		return;
+	r = mac_derive_here(bk->tap->name, mac);
+	if (!r)
+		r = bk->tap->ops->set_mac(bk->tap, mac);
+	if (r)
+		log_notice(bk->tap->name,
+			   "cannot make an address of the machine-id (%s): it is a random one, "
+			   "another after each start",
+			   strerror(-r));
+}
+
 static int open_tap(struct backend *bk, char *error, size_t size)
 {
 	const struct options *o = bk->config.options;
@@ -161,9 +180,12 @@ static int open_tap(struct backend *bk, char *error, size_t size)
 	const char *why = "";
 	int r = tap_open(&config, &bk->tap, &why);
 
+	if (r == -EBUSY && !o->netns && !strcmp(config.name, bk->config.tag))
+		why = "is the name that --iface got; choose another";
 	if (r)
 		return refuse(error, size, "vhost-iface", config.name, r, why);
 	interface_say_queue(bk->tap);
+	give_mac(bk);
 	/* so that the device does not begin with less */
 	bk->link = look_at_tap(bk);
 	return 0;

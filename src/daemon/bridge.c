@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <systemd/sd-daemon.h>
 #include <vubridge/vport.h>
 
 #include "base/listener.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "daemon/activation.h"
 #include "daemon/announce.h"
 #include "daemon/backend.h"
 #include "daemon/carrier.h"
@@ -33,6 +33,7 @@ struct bridge {
 	struct backend *backend;
 	struct vport *vport;
 
+	sd_event_source *renegotiate;
 	const char *ending; /* why, when that is not the backend's doing */
 	bool forwarding;    /* workers run, carrier is on */
 
@@ -162,7 +163,34 @@ static int ask_for_pairs(struct bridge *b)
 		       -EREMOTEIO;
 }
 
+/* Not at once: whoever found out is at work with the device that would go. */
+static void renegotiate_if_outdated(struct bridge *b)
+{
+	if (mirror_is_outdated(&b->iface.mirror))
+		sd_event_source_set_enabled(b->renegotiate, SD_EVENT_ONESHOT);
+}
+
+static int on_renegotiate(sd_event_source *source __attribute__((unused)), void *userdata)
+{
+	struct bridge *b = userdata;
+	int r;
+
+	if (!mirror_is_outdated(&b->iface.mirror))
+		return 0;
+	b->ending = "the MTU has to be agreed on anew";
+	r = bridge_reconnect(b);
+	b->ending = NULL;
+	return r;
+}
+
 /* ---- what the device tells ---- */
+
+static bool on_device_mtu(void *owner)
+{
+	struct bridge *b = owner;
+
+	return mirror_keeps_mtu(&b->iface.mirror);
+}
 
 static int on_device_up(void *owner)
 {
@@ -204,6 +232,7 @@ static void on_device_changed(void *owner, unsigned int changes)
 	struct bridge *b = owner;
 
 	mirror_device(&b->iface.mirror, changes);
+	renegotiate_if_outdated(b);
 	follow_device(b);
 	if (changes & VPORT_ANNOUNCE && b->forwarding)
 		announce(b);
@@ -220,6 +249,7 @@ static void on_device_pairs(void *owner)
 }
 
 static const struct vport_events device_events = {
+	.keeps_mtu = on_device_mtu,
 	.up = on_device_up,
 	.down = on_device_down,
 	.changed = on_device_changed,
@@ -278,6 +308,7 @@ static void on_link_settled(void *owner)
 {
 	struct bridge *b = owner;
 
+	renegotiate_if_outdated(b);
 	if (interface_carrier_is(&b->iface, b->forwarding))
 		return;
 	log_debug(tag(b), "the carrier may not be as it should be, setting it again");
@@ -315,18 +346,30 @@ static uint64_t usable_features(const struct bridge *b)
 	return features;
 }
 
+static int add_renegotiate(struct bridge *b, char *error, size_t size)
+{
+	int r = sd_event_add_defer(b->event, &b->renegotiate, on_renegotiate, b);
+
+	if (r >= 0)
+		r = sd_event_source_set_enabled(b->renegotiate, SD_EVENT_OFF);
+	if (r >= 0)
+		return 0;
+	snprintf(error, size, "cannot set up the event loop: %s", strerror(-r));
+	return r;
+}
+
 static int open_listen(struct bridge *b, char *error, size_t size)
 {
 	const struct options *o = b->options;
-	/* a socket that systemd made and handed over */
-	int activated = o->server ? sd_listen_fds(1) : 0;
 	const struct listener_config config = {
 		.path = o->path,
 		.type = SOCK_STREAM,
 		.has_mode = o->socket_mode.given,
 		.mode = o->socket_mode.mode,
 		.gid = o->socket_group.given ? o->socket_group.gid : (gid_t)-1,
-		.fd = activated > 0 ? SD_LISTEN_FDS_START : -1,
+		.has_uid = o->user.name,
+		.uid = o->user.uid,
+		.fd = o->server ? activation_take() : -1,
 	};
 	const char *why = "";
 	int r;
@@ -415,7 +458,9 @@ int bridge_open(struct bridge **out, sd_event *event, const struct options *opti
 	b->kind = kind;
 	b->started = b->connected_since = b->carrier_since = realtime_ns();
 	b->no_carrier = carrier_reason(&(const struct carrier_inputs){.wanted = true});
-	r = open_listen(b, error, size);
+	r = add_renegotiate(b, error, size);
+	if (!r)
+		r = open_listen(b, error, size);
 	if (!r)
 		r = interface_open(&b->iface, b->pairs, error, size);
 	if (!r)
@@ -433,6 +478,11 @@ int bridge_start(struct bridge *b, char *error, size_t size)
 	int r = workers_open(&b->workers, b->event, b->options, b->iface.kport, &workers_events, b,
 			     error, size);
 
+	if (b->listen && listener_stays_behind(b->listen))
+		log_notice(tag(b),
+			   "%s and its lock will stay behind at the end: we may not write to their "
+			   "directory",
+			   b->options->path);
 	if (!r)
 		r = open_vport(b, error, size);
 	return r ? r : persist(b, error, size);
@@ -451,6 +501,7 @@ void bridge_close(struct bridge *b)
 	listener_close(b->listen);
 	workers_close(b->workers);
 	interface_close(&b->iface);
+	sd_event_source_disable_unref(b->renegotiate);
 	sd_event_unref(b->event);
 	free(b);
 }

@@ -121,12 +121,11 @@ static int drop(const struct options_user *user, unsigned int keep, const char *
 static void log_what_is_left(const char *tag, const char *user)
 {
 	static const char *const texts[] = {
-		[0] = "no capability: MAC and MTU of the interface cannot be changed, nor can it "
-		      "be "
+		[0] = "no capability: the MTU of the interface cannot be changed, nor can it be "
 		      "watched in another network namespace",
 		[ISOLATE_NET_ADMIN] = "CAP_NET_ADMIN alone: the interface cannot be watched in "
 				      "another network namespace",
-		[ISOLATE_SYS_ADMIN] = "CAP_SYS_ADMIN alone: MAC and MTU of the interface cannot be "
+		[ISOLATE_SYS_ADMIN] = "CAP_SYS_ADMIN alone: the MTU of the interface cannot be "
 				      "changed, nor can it be watched in another network namespace",
 		[ISOLATE_NET_ADMIN | ISOLATE_SYS_ADMIN] = "CAP_NET_ADMIN and CAP_SYS_ADMIN alone",
 	};
@@ -155,5 +154,5 @@ int isolate_privileges(const struct options *o, const char *tag, bool needs_net_
 	}
 	log_what_is_left(tag, o->user.name);
 	/* what root may connect to, this user perhaps may not */
-	return o->server ? 0 : path_classify(o->path, &kind, error, size);
+	return o->server ? 0 : path_classify(o->path, false, &kind, error, size);
 }

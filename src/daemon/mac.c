@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "daemon/mac.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <systemd/sd-id128.h>
+
+#include "base/util.h"
+#include "net/netns.h"
 
 /* What tells our use of the machine-id apart from anyone else's (machine-id(5)). */
 #define APPLICATION_ID SD_ID128_MAKE(4c, 1d, 7e, 93, 5a, b8, 4f, 0e, 9b, 26, c3, 70, 18, ef, 54, ad)
@@ -18,7 +22,7 @@ static uint64_t hash(uint64_t h, const uint8_t *data, size_t len)
 	return h;
 }
 
-int mac_derive(const char *iface, const char *path, uint8_t mac[ETH_ALEN])
+int mac_derive(const char *iface, const char *netns, uint8_t mac[ETH_ALEN])
 {
 	sd_id128_t id;
 	uint64_t h;
@@ -29,11 +33,23 @@ int mac_derive(const char *iface, const char *path, uint8_t mac[ETH_ALEN])
 		return r;
 	h = hash(UINT64_C(0xcbf29ce484222325), id.bytes, sizeof(id.bytes));
 	h = hash(h, (const uint8_t *)iface, strlen(iface) + 1);
-	h = hash(h, (const uint8_t *)path, strlen(path));
+	h = hash(h, (const uint8_t *)netns, strlen(netns));
 	for (i = 0; i < ETH_ALEN; i++)
 		mac[i] = (uint8_t)(h >> 8 * i);
 	mac[0] = (uint8_t)((mac[0] & ~1u) | 2u); /* unicast, locally administered */
 	return 0;
+}
+
+int mac_derive_here(const char *iface, uint8_t mac[ETH_ALEN])
+{
+	char netns[NAME_MAX + 1] = "";
+	const char *why;
+	int fd = netns_open("/proc/thread-self/ns/net", &why);
+
+	if (fd >= 0 && netns_find_name(fd, netns, sizeof(netns)))
+		netns[0] = '\0';
+	close_fd(&fd);
+	return mac_derive(iface, netns, mac);
 }
 
 void mac_format(char text[MAC_TEXT], const uint8_t mac[ETH_ALEN])

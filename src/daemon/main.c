@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "daemon/activation.h"
 #include "daemon/bridge.h"
 #include "daemon/control.h"
 #include "daemon/isolate.h"
@@ -212,11 +213,12 @@ static int check_path(const struct options *options, enum path_kind *kind)
 {
 	char error[OPTIONS_ERROR_MAX];
 
-	if (path_classify(options->path, kind, error, sizeof(error))) {
+	if (path_classify(options->path, options->server, kind, error, sizeof(error))) {
 		log_error(LOG_PROGRAM, "%s", error);
 		return OPTIONS_EXIT_SYSTEM;
 	}
-	if (options_check_path(options, *kind == PATH_VHOST_NET, error, sizeof(error))) {
+	if (options_check_path(options, *kind == PATH_VHOST_NET, error, sizeof(error)) ||
+	    activation_check(options, error, sizeof(error))) {
 		log_error(LOG_PROGRAM, "%s", error);
 		return OPTIONS_EXIT_USAGE;
 	}

@@ -11,6 +11,7 @@
 #include "base/util.h"
 #include "daemon/mac.h"
 #include "net/ethtool.h"
+#include "virtio/feature.h"
 
 static const char *tag(const struct mirror *m)
 {
@@ -19,12 +20,22 @@ static const char *tag(const struct mirror *m)
 
 /* ---- the interface ---- */
 
+/* By the port where it can, which takes no capability. */
+static int change_mac(struct mirror *m, const uint8_t mac[ETH_ALEN])
+{
+	struct kport *kp = m->kport;
+
+	if (kp->ops->set_mac)
+		return kp->ops->set_mac(kp, mac);
+	return kp->ifindex ? rtnl_set_mac(m->rtnl, kp->ifindex, mac) : -EREMOTE;
+}
+
 static int set_mac(struct mirror *m, const uint8_t mac[ETH_ALEN])
 {
 	int r = 0;
 
 	if (memcmp(m->kport->mac, mac, ETH_ALEN))
-		r = rtnl_set_mac(m->rtnl, m->kport->ifindex, mac);
+		r = change_mac(m, mac);
 	if (!r) {
 		memcpy(m->kport->mac, mac, ETH_ALEN);
 		memcpy(m->mac, mac, ETH_ALEN);
@@ -32,9 +43,14 @@ static int set_mac(struct mirror *m, const uint8_t mac[ETH_ALEN])
 	return r;
 }
 
+static int change_mtu(struct mirror *m, unsigned int mtu)
+{
+	return m->kport->ifindex ? rtnl_set_mtu(m->rtnl, m->kport->ifindex, mtu) : -EREMOTE;
+}
+
 static int set_mtu(struct mirror *m, unsigned int mtu)
 {
-	int r = m->link.mtu == mtu ? 0 : rtnl_set_mtu(m->rtnl, m->kport->ifindex, mtu);
+	int r = m->link.mtu == mtu ? 0 : change_mtu(m, mtu);
 
 	if (!r)
 		m->mtu = m->link.mtu = mtu;
@@ -47,17 +63,49 @@ static void refuse_setting(char *error, size_t size, const char *setting, int r)
 		 r == -EPERM ? "; run with CAP_NET_ADMIN, or set it beforehand (ip link set)" : "");
 }
 
+/* To an interface made here. */
+static int give_mac(struct mirror *m)
+{
+	uint8_t mac[ETH_ALEN];
+	int r = mac_derive_here(m->kport->name, mac);
+
+	if (!r)
+		return set_mac(m, mac);
+	log_notice(tag(m),
+		   "no machine-id to make an address of (%s): it is a random one, another after "
+		   "each start (--mac)",
+		   strerror(-r));
+	return 0;
+}
+
+/*
+ * The user's end of a veth that another one made before, which is now in a container perhaps.
+ * It has what it was given then; a restart with the same options shall not fail for that.
+ */
+static void begin_elsewhere(struct mirror *m)
+{
+	const struct options *o = m->options;
+	bool mac = o->mac.given && memcmp(o->mac.addr, m->kport->mac, ETH_ALEN) != 0;
+
+	if (mac || o->mtu)
+		log_warning(tag(m),
+			    "the interface is in another network namespace, where %s%s%s cannot be "
+			    "set",
+			    mac ? "--mac" : "", mac && o->mtu ? " and " : "",
+			    o->mtu ? "--mtu" : "");
+}
+
 int mirror_begin(struct mirror *m, char *error, size_t size)
 {
 	const struct options *o = m->options;
 	struct rtnl_info info;
-	uint8_t mac[ETH_ALEN];
 	char setting[32];
 	int r;
 
-	/* in another namespace since before we were started: it has what it has */
-	if (!m->kport->ifindex)
+	if (!m->kport->ifindex) {
+		begin_elsewhere(m);
 		return 0;
+	}
 	r = rtnl_get(m->rtnl, m->kport->ifindex, &info);
 
 	if (r) {
@@ -70,8 +118,8 @@ int mirror_begin(struct mirror *m, char *error, size_t size)
 		r = set_mac(m, o->mac.addr);
 		if (r)
 			refuse_setting(error, size, "--mac", r);
-	} else if (m->kport->created && !mac_derive(m->kport->name, o->path, mac)) {
-		r = set_mac(m, mac);
+	} else if (m->kport->created) {
+		r = give_mac(m);
 		if (r)
 			snprintf(error, size, "cannot set the interface's address: %s",
 				 strerror(-r));
@@ -113,32 +161,61 @@ static void take_mac(struct mirror *m)
 		log_notice(tag(m), "address %s, by the backend", text);
 }
 
-static void warn_of_mtu(struct mirror *m)
-{
-	if (m->vport->mtu && m->link.mtu > m->vport->mtu)
-		log_warning(tag(m),
-			    "mtu %u is larger than the backend's %u: it may drop longer frames",
-			    m->link.mtu, m->vport->mtu);
-}
-
 /* So does its MTU, unless an option or someone else has set another one. */
 static void take_mtu(struct mirror *m)
 {
 	unsigned int theirs = m->vport->mtu;
 	bool ours = !m->mtu || m->link.mtu == m->mtu;
-	int r;
 
-	if (!theirs || theirs == m->link.mtu)
+	m->mtu_error = 0;
+	if (!theirs || theirs == m->link.mtu || m->options->mtu || !ours)
 		return;
-	if (!m->options->mtu && ours) {
-		r = set_mtu(m, theirs);
-		if (!r)
-			log_notice(tag(m), "mtu %u, by the backend", theirs);
-		else
-			log_warning(tag(m), "cannot set the backend's mtu %u: %s", theirs,
-				    strerror(-r));
-	}
-	warn_of_mtu(m);
+	m->mtu_error = set_mtu(m, theirs);
+	if (!m->mtu_error)
+		log_notice(tag(m), "mtu %u, by the backend", theirs);
+}
+
+/* Each difference that remains, once. */
+static void name_difference(struct mirror *m)
+{
+	unsigned int ours = m->link.mtu, theirs = m->vport->mtu;
+	const char *error = m->mtu_error ? strerror(-m->mtu_error) : "";
+	const char *before = error[0] ? ", which cannot be set (" : "", *after = error[0] ? ")" : "";
+
+	if (!ours || !theirs) /* one is not known */
+		ours = theirs = 0;
+	if (ours == m->named.ours && theirs == m->named.theirs)
+		return;
+	m->named.ours = ours;
+	m->named.theirs = theirs;
+	if (ours > theirs)
+		log_warning(tag(m),
+			    "mtu %u is larger than the backend's %u%s%s%s: it may drop longer "
+			    "frames",
+			    ours, theirs, before, error, after);
+	else if (ours < theirs)
+		log_notice(tag(m),
+			   "mtu %u is smaller than the backend's %u%s%s%s: it may send longer frames",
+			   ours, theirs, before, error, after);
+}
+
+static bool is_within_mtu(const struct mirror *m)
+{
+	return m->link.mtu && m->link.mtu <= m->vport->mtu;
+}
+
+bool mirror_keeps_mtu(struct mirror *m)
+{
+	take_mtu(m);
+	return is_within_mtu(m);
+}
+
+bool mirror_is_outdated(const struct mirror *m)
+{
+	const struct vport *vp = m->vport;
+
+	return vp && vp->connected && vp->mtu &&
+	       is_within_mtu(m) != feature_has(vp->features, VIRTIO_NET_F_MTU);
 }
 
 /* ---- to the device ---- */
@@ -172,7 +249,8 @@ static int tell_mtu(struct mirror *m)
 {
 	int r;
 
-	if (!m->link.mtu) /* of a veth's end that has been out of sight from the start */
+	/* not known of a veth's end that has been out of sight from the start */
+	if (!m->link.mtu || mirror_is_outdated(m))
 		return 0;
 	r = m->vport->ops->set_mtu(m->vport, m->link.mtu);
 	if (r != -EREMOTEIO)
@@ -184,7 +262,7 @@ static int tell_mtu(struct mirror *m)
 int mirror_up(struct mirror *m)
 {
 	take_mac(m);
-	take_mtu(m);
+	name_difference(m);
 	tell_mac(m);
 	tell_modes(m, m->link.flags);
 	return tell_mtu(m);
@@ -198,6 +276,7 @@ void mirror_device(struct mirror *m, unsigned int changes)
 	}
 	if (changes & VPORT_MTU) {
 		take_mtu(m);
+		name_difference(m);
 		tell_mtu(m);
 	}
 }
@@ -228,22 +307,19 @@ void mirror_link(struct mirror *m, const struct linkmon_state *state)
 		tell_modes(m, m->link.flags);
 	if (before.mtu == m->link.mtu)
 		return;
+	m->mtu_error = 0;
+	name_difference(m);
 	tell_mtu(m);
-	warn_of_mtu(m);
 }
 
 /* ---- what the user wants ---- */
 
 int mirror_set_mac(struct mirror *m, const uint8_t mac[ETH_ALEN])
 {
-	struct kport *kp = m->kport;
-
-	if (kp->ops->set_mac)
-		return kp->ops->set_mac(kp, mac);
-	return kp->ifindex ? rtnl_set_mac(m->rtnl, kp->ifindex, mac) : -EREMOTE;
+	return change_mac(m, mac);
 }
 
 int mirror_set_mtu(struct mirror *m, unsigned int mtu)
 {
-	return m->kport->ifindex ? rtnl_set_mtu(m->rtnl, m->kport->ifindex, mtu) : -EREMOTE;
+	return change_mtu(m, mtu);
 }

@@ -21,12 +21,24 @@ struct mirror {
 	struct rtnl *rtnl;	   /* of the interface's network namespace */
 	struct linkmon_state link; /* as the kernel told it last */
 	unsigned int mtu;          /* what was last set here, 0: never */
+	int mtu_error;		   /* of the last try to set the backend's */
+	struct {
+		unsigned int ours, theirs;
+	} named; /* the difference that the log has */
 	uint8_t mac[ETH_ALEN];     /* likewise; what was found at first */
 };
 
 /* The interface's first address and MTU, before there is a device. 0 or -errno with one
  * line in @error. */
 int mirror_begin(struct mirror *m, char *error, size_t size);
+/*
+ * Will packets be as short as the backend's MTU says? Asked before the device comes up, when
+ * that MTU has become known; what can be done for it is done.
+ */
+bool mirror_keeps_mtu(struct mirror *m);
+/* Is what was agreed on with the backend about its MTU not so any more? Then the device has
+ * to be negotiated anew. */
+bool mirror_is_outdated(const struct mirror *m);
 /* The device has come up: it learns all, and its configuration counts. 0, or -errno when
  * the connection is of no use any more. */
 int mirror_up(struct mirror *m);

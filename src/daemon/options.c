@@ -458,6 +458,25 @@ static bool given(const struct parse *p, const char *name)
 	return false;
 }
 
+/* Mode and group are those of a socket file of our own making. */
+static int check_socket(struct parse *p)
+{
+	const struct options *o = p->out;
+	const char *name = o->socket_mode.given	 ? "socket-mode"
+			   : o->socket_group.given ? "socket-group"
+						   : NULL;
+
+	if (!name)
+		return 0;
+	if (!o->server)
+		return options_refuse(p->error, p->size, name, NULL, "needs --server");
+	if (o->path[0] == '@')
+		return options_refuse(p->error, p->size, name, NULL,
+				      "cannot be used with an abstract socket, to which anyone "
+				      "may connect");
+	return 0;
+}
+
 static int check_veth(struct parse *p)
 {
 	const struct options *o = p->out;
@@ -491,6 +510,7 @@ static int check_together(struct parse *p)
 {
 	struct options *o = p->out;
 	char number[16];
+	int r;
 
 	if (!given(p, "cq"))
 		o->cq = o->queues > 1;
@@ -501,11 +521,8 @@ static int check_together(struct parse *p)
 	if (o->workers > o->queues)
 		return options_refuse(p->error, p->size, "workers", number,
 				      "must be at most %u, the number of --queues", o->queues);
-	if (!o->server && o->socket_mode.given)
-		return options_refuse(p->error, p->size, "socket-mode", NULL, "needs --server");
-	if (!o->server && o->socket_group.given)
-		return options_refuse(p->error, p->size, "socket-group", NULL, "needs --server");
-	return check_veth(p);
+	r = check_socket(p);
+	return r ? r : check_veth(p);
 }
 
 int options_parse(int argc, char **argv, FILE *text, struct options *out, char *error, size_t size)
@@ -561,6 +578,11 @@ int options_check_path(const struct options *o, bool vhost_net, char *error, siz
 	if (!vhost_net && o->vhost_iface)
 		return options_refuse(error, size, "vhost-iface", o->vhost_iface,
 				      "needs --path /dev/vhost-net, not a socket");
+	/* with a %d the kernel makes two of one; another namespace has its own names */
+	if (vhost_net && o->vhost_iface && !o->netns && !strchr(o->iface, '%') &&
+	    !strcmp(o->vhost_iface, o->iface))
+		return options_refuse(error, size, "vhost-iface", o->vhost_iface,
+				      "must be another one than --iface");
 	if (vhost_net && o->server)
 		return options_refuse(error, size, "server", NULL,
 				      "needs a socket, not /dev/vhost-net");

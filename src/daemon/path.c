@@ -99,7 +99,8 @@ static int check_access(const struct refusal *to, int mode, const char *why)
 }
 
 /* Something is there. */
-static int classify_file(const struct refusal *to, const struct stat *st, enum path_kind *kind)
+static int classify_file(const struct refusal *to, const struct stat *st, bool listen,
+			 enum path_kind *kind)
 {
 	if (S_ISCHR(st->st_mode) && st->st_rdev == makedev(MISC_MAJOR, VHOST_NET_MINOR)) {
 		*kind = PATH_VHOST_NET;
@@ -111,6 +112,8 @@ static int classify_file(const struct refusal *to, const struct stat *st, enum p
 		return refuse(to, -ENOTSOCK, type_name(st->st_mode));
 	if (is_datagram_socket(to->path))
 		return refuse(to, -EPROTOTYPE, "is a socket of the datagram type");
+	if (listen) /* whose it is is the listener's to find out */
+		return 0;
 	return check_access(to, W_OK,
 			    "no permission to connect to this socket; run as its owner or group "
 			    "(--user), or change its mode");
@@ -149,7 +152,7 @@ static int classify_absent(const struct refusal *to)
 	return -ENOENT;
 }
 
-int path_classify(const char *path, enum path_kind *kind, char *error, size_t size)
+int path_classify(const char *path, bool listen, enum path_kind *kind, char *error, size_t size)
 {
 	const struct refusal to = { path, error, size };
 	struct stat st;
@@ -160,7 +163,7 @@ int path_classify(const char *path, enum path_kind *kind, char *error, size_t si
 	if (strlen(path) >= PATH_MAX)
 		errno = ENAMETOOLONG;
 	else if (stat(path, &st) == 0)
-		return classify_file(&to, &st, kind);
+		return classify_file(&to, &st, listen, kind);
 	switch (errno) {
 	case ENOENT:
 		return classify_absent(&to);

@@ -3,6 +3,7 @@
 #ifndef DAEMON_PATH_H
 #define DAEMON_PATH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum path_kind {
@@ -14,8 +15,9 @@ enum path_kind {
  * Looks at @path without opening it. Returns 0 and *kind, or -errno and in @error
  * one line that names the option, the path and what is wrong with it. A socket
  * that is not there yet is fine, its directory must be: otherwise a misspelt
- * path would be waited for in vain. "@name" is an abstract socket, never a file.
+ * path would be waited for in vain. With @listen a socket that is there need not let
+ * us connect: we would take its place. "@name" is an abstract socket, never a file.
  */
-int path_classify(const char *path, enum path_kind *kind, char *error, size_t size);
+int path_classify(const char *path, bool listen, enum path_kind *kind, char *error, size_t size);
 
 #endif

@@ -241,6 +241,12 @@ uint8_t device_control(struct device *d, uint8_t class, uint8_t command, const v
 
 /* ---- life ---- */
 
+/* Who has acked VIRTIO_NET_F_MTU must not send longer packets (5.1.4.2). */
+static bool keeps_mtu(const struct vport *vp)
+{
+	return !vp->mtu || !vp->events->keeps_mtu || vp->events->keeps_mtu(vp->owner);
+}
+
 static uint64_t select_features(const struct device *d)
 {
 	uint64_t offered = d->vhost->features | FEATURE_DEVICE_MASK;
@@ -248,6 +254,8 @@ static uint64_t select_features(const struct device *d)
 
 	if (d->config.pairs == 1)
 		wanted &= ~FEATURE_NET(MQ);
+	if (!keeps_mtu(d->vport))
+		wanted &= ~FEATURE_NET(MTU);
 	return feature_select(offered, wanted);
 }
 

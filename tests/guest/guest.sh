@@ -23,6 +23,7 @@ GUEST_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 GUEST_MODULES="tun vhost_net veth bridge"
 GUEST_SECONDS=${GUEST_SECONDS:-200} # a test takes less than 40, also on a busy machine
 VUBRIDGE=${VUBRIDGE:-$PWD/vubridge}
+VUBCTL=${VUBCTL:-$PWD/vubctl}
 guest_pid=''
 
 guest_skip() {
@@ -82,7 +83,8 @@ guest_fill() {
   mkdir -p "$work/root"/{bin,modules,vubridge/tests,proc,sys,dev,run,tmp,etc}
   cp "$GUEST_DIR/init" "$work/root/init"
   cp -r "$GUEST_DIR" "$GUEST_DIR/../net" "$work/root/vubridge/tests/"
-  guest_copy "$VUBRIDGE" "$(command -v busybox)"
+  guest_copy "$VUBRIDGE" "$VUBCTL" "$(command -v busybox)"
+  echo 0123456789abcdef0123456789abcdef >"$work/root/etc/machine-id"
   for tool in bash ip ping ${GUEST_TOOLS:-}; do
     guest_copy "$(command -v "$tool")"
   done

@@ -122,6 +122,19 @@ jumbo() {
   ip -n "$NS_B" link set vnet0 mtu 1500
 }
 
+# flows_prepare, flows: 16 of them, enough for two pairs, are answered
+flows_prepare() { printf 'addr add 10.0.0.%s/24 dev vnet0\n' {101..116} | ip -n "$NS_B" -batch -; }
+flows() {
+  local i pings=()
+  for i in {101..116}; do
+    in_ns "$NS_A" ping -q -n -c 3 -i 0.2 -W 5 "10.0.0.$i" >"$TMP/ping-$i.log" &
+    pings[i]=$!
+  done
+  for i in "${!pings[@]}"; do
+    wait "${pings[i]}" || fail "no ping to 10.0.0.$i: $(tail -n 2 "$TMP/ping-$i.log")"
+  done
+}
+
 # link_follows: vh0 is the link, down and up again
 link_follows() {
   ip -n "$NS_A" link set vh0 down

@@ -51,14 +51,8 @@ ip -n "$NS_A" link set vnet0 mtu 1500
 wait_until 10 has_mtu "$NS_A" vh0 1500 || fail "an MTU that changed has not reached vh0"
 traffic 56
 # flows enough for both pairs
-printf 'addr add 10.0.0.%s/24 dev vnet0\n' {101..116} | ip -n "$NS_B" -batch -
-for i in {101..116}; do
-  in_ns "$NS_A" ping -q -n -c 3 -W 5 "10.0.0.$i" >"$TMP/ping-$i.log" &
-  pings[i]=$!
-done
-for i in "${!pings[@]}"; do
-  wait "${pings[i]}" || fail "no ping to 10.0.0.$i"
-done
+flows_prepare
+flows
 counters txq >/dev/null
 for queue in rxq0 rxq1 txq0 txq1; do
   [ "$(frames_of "$queue")" -gt 0 ] || fail "$queue carried nothing"

@@ -4,7 +4,8 @@
 #
 # The life of vhost-net's own TAP, with the capabilities to follow it and without: vh0 down
 # and up, moved to another namespace and back, deleted; one MTU at both ends of the
-# link. The laboratory is in lab.sh.
+# link, one address in each life; queue pairs given up and taken again under traffic, and a
+# device that is connected anew. The laboratory is in lab.sh.
 . "$(dirname "$0")/guest.sh"
 . "$(dirname "$0")/lab.sh"
 
@@ -27,6 +28,32 @@ moved_back() {
   wait_until 10 ping_ok "$NS_A" 10.0.0.2 || fail "no ping after vh0 came back"
 }
 
+ctl() { "$VUBCTL" -i "$TMP/va.control" "$@" >"$TMP/ctl.out" 2>&1 || fail "vubctl $*: $(cat "$TMP/ctl.out")"; }
+
+# queues_are N: of vh0, those that the kernel uses, and those that are detached
+queues_are() { [[ $(ip -n "$NS_A" -d link show vh0) == *" numqueues $1 numdisabled $((2 - $1)) "* ]]; }
+
+# use_queues N: all flows go on
+use_queues() {
+  ctl set queues "$1"
+  wait_until 10 queues_are "$1" || fail "queues of vh0, not $1: $(ip -n "$NS_A" -d link show vh0)"
+  flows
+}
+
+# anew N: connected once more, with N pairs in use
+anew() {
+  local times
+  times=$(log_lines va 'connected to')
+  ctl reconnect
+  wait_until 10 sh -c "[ \$(grep -c 'connected to' '$TMP/va.log') -gt $times ]" || fail "it does not connect anew"
+  wait_carrier "$NS_A" vnet0 up
+  wait_carrier "$NS_A" vh0 up
+  queues_are "$1" || fail "not $1 queues after a reconnect: $(ip -n "$NS_A" -d link show vh0)"
+  flows
+}
+
+mac_of() { ip -n "$NS_A" -o link show dev "$1" | grep -o 'link/ether [^ ]*'; }
+
 lab
 
 # ---- without a capability ----
@@ -39,6 +66,8 @@ behind_vh0
 wait_carrier "$NS_A" vnet0 up
 wait_until 10 ping_ok "$NS_A" 10.0.0.2 || fail "no ping to b"
 link_follows
+first=$(mac_of vh0)
+[ "$first" != "$(mac_of vnet0)" ] || fail "vnet0 and vh0 have one address"
 
 # the MTU of the other end is told, since it may not be set
 ip -n "$NS_A" link set vnet0 mtu 9000
@@ -69,6 +98,25 @@ end_va 0
 start_va 2 --keep-caps
 behind_vh0
 wait_carrier "$NS_A" vnet0 up
+[ "$(mac_of vh0)" = "$first" ] || fail "another address of vh0 after a restart"
+
+# queue pairs, while frames pass
+flows_prepare
+in_ns "$NS_A" ping -q -n -i 0.02 10.0.0.2 >"$TMP/traffic.log" 2>&1 &
+traffic=$!
+LIB_PIDS+=("$traffic")
+queues_are 2 || fail "vh0 has not two queues"
+for n in 1 2 1; do use_queues "$n"; done
+anew 1
+use_queues 2
+anew 2
+for n in 1 2 1 2 1 2; do ctl set queues "$n"; done
+wait_until 10 queues_are 2 || fail "not two queues after many changes"
+flows
+alive "$traffic" || fail "the traffic has ended: $(cat "$TMP/traffic.log")"
+stop "$traffic" INT
+grep -qE 'cannot|broke|disconnecting' "$TMP/va.log" && fail "something went wrong: $(cat "$TMP/va.log")"
+
 moved_to_c
 grep -q "^vh0: the interface moved to network namespace $NS_C: following" "$TMP/va.log" || fail "vh0 was not followed"
 ip -n "$NS_A" link set vnet0 mtu 9000

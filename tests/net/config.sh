@@ -7,6 +7,7 @@
 #   ns a: vnet0 ── vubridge ── $SOCK_A ── test peer (--commands)
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/pair.sh"
+. "$(dirname "$0")/record.sh"
 need_root
 need python3 python3
 
@@ -15,19 +16,36 @@ has_mac() { [ "$(in_ns "$NS_A" cat /sys/class/net/vnet0/address)" = "$1" ]; }
 logged() { wait_until 5 grep -qE "$2" "$TMP/$1.log" || fail "$1 has no line like '$2'"; }
 
 ns_add a
-mac_by_name=''
 
-# ---- an address that stays the same ----
-for i in 1 2; do
-  start_vubridge "name$i" "$NS_A" --path "$SOCK_A" --iface vnet0
-  wait_iface "$NS_A" vnet0
-  mac=$(in_ns "$NS_A" cat /sys/class/net/vnet0/address)
-  stop "${PID[name$i]}"
-  if [ -r /etc/machine-id ]; then
-    [ "${mac_by_name:-$mac}" = "$mac" ] || fail "another address after a restart"
-  fi
-  mac_by_name=$mac
-done
+# ---- an address that stays the same, whatever the socket is called ----
+ns_add c
+own_mac() { # NS ARGUMENT…
+  local ns=$1
+  shift
+  start_vubridge name "$ns" --iface vnet0 "$@"
+  wait_iface "$ns" vnet0
+  # whatever it was made with
+  wait_until 5 grep -q 'waiting' "$TMP/name.log" || fail "it does not wait"
+  in_ns "$ns" cat /sys/class/net/vnet0/address
+  stop "${PID[name]}"
+  : >"$TMP/name.log"
+}
+if [ -r /etc/machine-id ]; then
+  mac=$(nested own_mac "$NS_A" --path "$SOCK_A")
+  [ "$(nested own_mac "$NS_A" --path "$SOCK_A")" = "$mac" ] || fail "another address after a restart"
+  [ "$(nested own_mac "$NS_A" --path "$TMP/other.sock")" = "$mac" ] || fail "another address with another socket"
+  [ "$(nested own_mac "$NS_A" --path "$SOCK_A" --iface-type veth)" = "$mac" ] || fail "another address of a veth"
+  [ "$(nested own_mac "$NS_C" --path "$SOCK_A")" != "$mac" ] || fail "one address in two namespaces"
+fi
+# without a machine-id it is random, as the log says
+no_id() {
+  start name ip netns exec "$NS_A" unshare --mount sh -c 'for f in /etc/machine-id /run/machine-id; do
+    [ ! -e $f ] || mount --bind /dev/null $f || exit
+    done && exec "$@"' sh "$VUBRIDGE" --path "$SOCK_A" --iface vnet0 --control none
+  wait_until 5 grep -q 'waiting' "$TMP/name.log" || fail "it does not start without a machine-id"
+  [ "$(log_lines name '^vnet0: no machine-id .*random .*--mac')" = 1 ] || fail "a random address is not told"
+}
+nested no_id
 
 # ---- the backend's configuration ----
 peer_start peer --mtu 1400 --mac 02:00:00:00:00:07
@@ -43,17 +61,20 @@ logged peer "^mtu .* 1400"
 logged peer '^rarp .* 02:00:00:00:00:07'
 
 # link down and up, each once
-in_ns "$NS_A" stdbuf -oL ip -o monitor link dev vnet0 >"$TMP/monitor.txt" 2>&1 &
-LIB_PIDS+=("$!")
-sleep 0.3
+record va "$NS_A" vnet0
+mark
 tell link down
-wait_carrier "$NS_A" vnet0 down 2
+wait_carrier "$NS_A" vnet0 down
 logged va 'carrier off: link down by the backend'
+wait_until 5 first va "$MARK" ' event .*NO-CARRIER' || fail "link down: ip monitor tells of nothing"
+mark
 tell link up
-wait_carrier "$NS_A" vnet0 up 2
-sleep 1.2
-[ "$(grep -c 'NO-CARRIER' "$TMP/monitor.txt")" = 1 ] || fail "link down: $(cat "$TMP/monitor.txt")"
-[ "$(grep -c 'LOWER_UP' "$TMP/monitor.txt")" = 1 ] || fail "link up: $(cat "$TMP/monitor.txt")"
+wait_carrier "$NS_A" vnet0 up
+wait_until 5 first va "$MARK" ' event .*LOWER_UP' || fail "link up: ip monitor tells of nothing"
+sleep 1.2 # whatever the kernel might announce late
+[ "$(carriers va)" = 'on off on' ] || fail "link down and up in sysfs: $(carriers va)"
+[[ $(told va) =~ ^(up )?down\ up$ ]] || fail "link down and up as told: $(told va)"
+stop "${PID[record-va]}"
 [ "$(grep -c '^connected' "$TMP/peer.log")" = 1 ] || fail "it reconnected for it"
 
 # what the backend changes, the interface follows
@@ -66,12 +87,26 @@ before=$(grep -c '^rarp' "$TMP/peer.log")
 tell announce
 wait_until 5 sh -c "[ \$(grep -c '^rarp' '$TMP/peer.log') -gt $before ]" || fail "no announcement"
 
-# what the kernel changes, the backend is told; a mismatch is named, once
+# what the kernel changes, the backend is told; a mismatch is named, once. Who has agreed to
+# keep to an MTU may not exceed it: that is negotiated anew, without and with it
+connected_times() { [ "$(log_lines "$1" 'connected to')" = "$2" ]; }
+last_features() { grep 'connected to' "$TMP/$1.log" | tail -n 1; }
+ip -n "$NS_A" link set vnet0 mtu 1250
+logged peer '^mtu .* 1250'
+logged va 'mtu 1250 is smaller than the backend.s 1300'
+[ "$(log_lines va 'connected to')" = 1 ] || fail "it reconnected for a smaller MTU"
+[[ $(last_features va) == *' MTU'* ]] || fail "the MTU was not agreed on: $(last_features va)"
 ip -n "$NS_A" link set vnet0 mtu 1350
-logged peer '^mtu .* 1350'
 logged va 'mtu 1350 is larger than the backend.s 1300'
+logged va 'carrier off: the MTU has to be agreed on anew'
+wait_until 5 connected_times va 2 || fail "it did not connect anew"
+wait_carrier "$NS_A" vnet0 up 5
+[[ $(last_features va) != *' MTU'* ]] || fail "it goes on with what it does not keep to: $(last_features va)"
+grep -q '^mtu .* 1350' "$TMP/peer.log" && fail "the backend was told an MTU that was not agreed on"
 ip -n "$NS_A" link set vnet0 mtu 1200
 logged peer '^mtu .* 1200'
+wait_carrier "$NS_A" vnet0 up 5
+[[ $(last_features va) == *' MTU'* ]] || fail "the MTU was not agreed on again"
 [ "$(log_lines va 'is larger than')" = 1 ] || fail "a mismatch: $(cat "$TMP/va.log")"
 
 # a device that needs a reset gets one
@@ -104,14 +139,30 @@ sleep 0.2
 peer_stop peer5
 stop "${PID[ve]}"
 
-# ---- without the capability to set them, address and MTU stay, and the log says so ----
+# ---- no capability: the address is taken all the same, the MTU stays, as the log says ----
 peer_start peer1 --mtu 1400 --mac 02:00:00:00:00:07
 start_vubridge vd "$NS_A" --path "$SOCK_A" --iface vnet0
 wait_iface "$NS_A" vnet0
 ip -n "$NS_A" link set vnet0 up
 wait_carrier "$NS_A" vnet0 up
-logged vd 'cannot set the address that the backend gives'
-logged vd "cannot set the backend's mtu 1400"
+wait_until 5 has_mac 02:00:00:00:00:07 || fail "the backend's address was not taken without a capability"
+logged vd 'address 02:00:00:00:00:07, by the backend'
+tell mac 02:00:00:00:00:08
+wait_until 5 has_mac 02:00:00:00:00:08 || fail "nor was its new one"
+logged peer1 '^rarp .* 02:00:00:00:00:07'
+logged vd "mtu 1500 is larger than the backend's 1400, which cannot be set"
+[ "$(log_lines vd ' mtu ')" = 1 ] || fail "not one line: $(cat "$TMP/vd.log")"
+[[ $(last_features vd) != *' MTU'* ]] || fail "it agreed to an MTU that it exceeds"
+grep -q '^mtu' "$TMP/peer1.log" && fail "the backend was told an MTU that was not agreed on"
+ip -n "$NS_A" link set vnet0 mtu 1400 # as the user may
+logged peer1 '^mtu .* 1400'
+[[ $(last_features vd) == *' MTU'* ]] || fail "it does not agree to an MTU that it keeps"
+# the backend lowers it, which again cannot be followed
+tell mtu 1350
+logged vd "mtu 1400 is larger than the backend's 1350, which cannot be set"
+wait_until 5 connected_times vd 3 || fail "it did not connect anew"
+wait_carrier "$NS_A" vnet0 up 5
+[[ $(last_features vd) != *' MTU'* ]] || fail "it goes on with an MTU that was lowered"
 peer_stop peer1
 stop "${PID[vd]}"
 
@@ -124,10 +175,21 @@ ip -n "$NS_A" link set vnet0 up
 wait_carrier "$NS_A" vnet0 up
 has_mac 02:00:00:00:00:99 || fail "--mac does not come first"
 has_mtu 1500 || fail "--mtu does not come first"
-logged vb 'mtu 1500 is larger than the backend.s 1400'
+logged vb 'mtu 1500 is larger than the backend.s 1400: '
+[[ $(last_features vb) != *' MTU'* ]] || fail "it agreed to an MTU that --mtu exceeds"
 [ "$(in_ns "$NS_A" cat /sys/class/net/vnet0/speed)" = 25000 ] || fail "--speed"
 peer_stop peer2
 stop "${PID[vb]}"
+
+peer_start peer6 --mtu 1500
+start_vubridge vf "$NS_A" --path "$SOCK_A" --iface vnet0 --mtu 1400
+wait_iface "$NS_A" vnet0
+logged vf 'mtu 1400 is smaller than the backend.s 1500: '
+has_mtu 1400 || fail "a smaller --mtu does not come first"
+logged peer6 '^mtu .* 1400'
+[[ $(last_features vf) == *' MTU'* ]] || fail "it did not agree to an MTU that it keeps"
+peer_stop peer6
+stop "${PID[vf]}"
 
 # ---- without RARP in the protocol the announcement is a frame; the peer reflects it ----
 peer_start peer3 --protocol-features 0x1020b

@@ -34,11 +34,11 @@ in_time() {
     LATE+=("$what")
 }
 
-# connected WHAT RECORD: the backend that was started since the mark; what counts from is when
-# vubridge said that it is there, as the record of its log has it
+# connected WHAT RECORD: to the backend that was started since the mark; what counts from is
+# when this took DRIVER_OK, as the record of its log has it
 connected() {
-  local said=' line .*: connected to '
-  wait_until 8 first "$2" "$MARK" "$said" || fail "$1: vubridge does not say so"
+  local said=" line ready $SOCK_A"
+  wait_until 8 first "$2" "$MARK" "$said" || fail "$1: no DRIVER_OK"
   MARK=$(first "$2" "$MARK" "$said")
   in_time "$1" "$2" on
 }
@@ -79,12 +79,13 @@ life() {
   ns=NS_${away^^} away=${!ns}
   SOCK_A=$TMP/$lives.sock
   : >"$TMP/va.log"
+  : >"$TMP/peer$lives.log"
   start_vubridge va "$home" --path "$SOCK_A" --iface vnet0
   wait_iface "$home" vnet0
   in_ns "$home" sysctl -qw net.ipv6.conf.vnet0.disable_ipv6=1
   ip -n "$home" link set vnet0 up
-  record home "$home" vnet0 "$TMP/va.log"
-  record away "$away" vnet0 "$TMP/va.log"
+  record home "$home" vnet0 "$TMP/peer$lives.log"
+  record away "$away" vnet0 "$TMP/peer$lives.log"
 
   # five moves of the device status, a second each: connected is not ready
   mark
@@ -129,14 +130,20 @@ life() {
   stop "${PID[record-away]}"
 }
 
-# A machine that is busy may make one of them late, but hardly all.
+# A machine that is busy may make one of them late: the median may not be.
 for IFACE_TYPE in tap veth; do
-  for _ in 1 2 3; do
+  late=0 in_time=0
+  until [ $((in_time > 1 || late > 1)) = 1 ]; do
     lives=$((lives + 1))
     log "$IFACE_TYPE:"
     life
-    [ ${#LATE[@]} -gt 0 ] || break
-    log "  late: ${LATE[*]}"
+    if [ ${#LATE[@]} = 0 ]; then
+      in_time=$((in_time + 1))
+    else
+      late=$((late + 1))
+      log "  late: ${LATE[*]}"
+    fi
   done
-  [ ${#LATE[@]} = 0 ] || fail "late in three lives of a $IFACE_TYPE"
+  log "$IFACE_TYPE: $late of $((late + in_time)) lives were late"
+  [ $late -lt 2 ] || fail "$late lives of a $IFACE_TYPE were late"
 done

@@ -81,7 +81,7 @@ pair_wait up
 capabilities_are va 0000000000000000
 capabilities_are vb 0000000000000000
 has va Uid '0 0 0 0'
-says 'vnet0: running with no capability: MAC and MTU .*cannot be changed'
+says 'vnet0: running with no capability: the MTU .*cannot be changed'
 works
 ends va "$NS_A"
 

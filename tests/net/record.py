@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""record.py IFACE [FILE]
+"""record.py IFACE [FILE]...
 
 Writes down, with the time of day in seconds, what is told of an interface in this network
-namespace, and the lines that FILE gets (a log):
+namespace, and the lines that each FILE gets (a log, which may be begun anew):
 
   TIME carrier on|off|down|gone   in sysfs, when it changes; down: the interface is
   TIME event LINE                 as "ip monitor link" tells it
@@ -21,6 +21,11 @@ class Lines:
     def __init__(self, fd):
         self.fd, self.rest = fd, b""
         os.set_blocking(fd, False)
+
+    def rewind(self):
+        """To its beginning, if the file has been cut."""
+        if os.fstat(self.fd).st_size < os.lseek(self.fd, 0, os.SEEK_CUR):
+            os.lseek(self.fd, 0, os.SEEK_SET)
 
     def read(self):
         try:
@@ -57,17 +62,20 @@ def start_monitor():
     return monitor
 
 
-def main(iface, log=None):
+def main(iface, *logs):
     path = "/sys/class/net/%s/carrier" % iface
     ours = re.compile(r"(Deleted )?\d+: %s[@:]" % re.escape(iface))
     monitor = start_monitor()
     told = Lines(monitor.stdout.fileno())
-    logged = Lines(os.open(log or os.devnull, os.O_RDONLY))
+    logged = [Lines(os.open(log, os.O_RDONLY)) for log in logs]
     last = None
     while True:
         now, state = time.time(), carrier(path)
         # of one time: what was logged before the carrier changed may be read after that
-        seen = [("line", line) for line in logged.read()]
+        seen = []
+        for log in logged:
+            log.rewind()
+            seen += [("line", line) for line in log.read()]
         seen += [("event", line) for line in told.read() if ours.match(line)]
         if state != last:
             seen.append(("carrier", state))

@@ -8,7 +8,7 @@
 URGENT=()
 if command -v chrt >/dev/null && chrt -f 1 true 2>/dev/null; then URGENT=(chrt -f 1); fi
 
-# record NAME NS IFACE [LOG]: to record-NAME.log, until the test ends
+# record NAME NS IFACE [LOG]…: to record-NAME.log, until the test ends
 record() {
   local name=$1 ns=$2
   shift 2
@@ -37,3 +37,9 @@ lower_up_changes() {
 }
 # The carrier's states in sysfs, in one line.
 carriers() { awk '$2 == "carrier" { printf "%s%s", n++ ? " " : "", $3 }' "$TMP/record-$1.log"; }
+# What ip monitor has told of LOWER_UP, as up and down, each as often as it changed, in one line.
+told() {
+  awk '$2 == "event" { now = /LOWER_UP/ && !/Deleted/ ? "up" : "down"
+    if (now != last) printf "%s%s", n++ ? " " : "", now
+    last = now }' "$TMP/record-$1.log"
+}

@@ -9,12 +9,14 @@
 . "$(dirname "$0")/pair.sh"
 need_root
 need python3 python3
+need setpriv util-linux
 
 client_start() { start "$1" "$VU_PEER" --client --socket "$SOCK_A" --socket "$SOCK_B" "${@:2}"; }
 inode() { stat -c %i "$1"; }
 
-pair_start --server --socket-mode 0660 --socket-group 0
-[ "$(stat -c '%a %g' "$SOCK_A")" = '660 0' ] || fail "mode and group: $(stat "$SOCK_A")"
+# a group that is not ours, which the files would have anyway
+pair_start --server --socket-mode 0660 --socket-group 4242
+[ "$(stat -c '%a %u %g' "$SOCK_A")" = '660 0 4242' ] || fail "mode and group: $(stat "$SOCK_A")"
 grep -q 'listening for the backend' "$TMP/va.log" || fail "it does not say that it listens"
 client_start peer
 pair_wait up
@@ -117,6 +119,61 @@ stop "${PID[va2]}"
 stop "${PID[vb]}"
 [ ! -e "$SOCK_A" ] && [ ! -e "$SOCK_A.lock" ] && [ ! -e "$SOCK_B" ] || fail "left behind: $(ls "$TMP")"
 
+# --user: socket and lock are his, so that he can remove them, or use them again
+uid=$(id -u nobody)
+chmod 755 "$TMP"
+mkdir "$TMP/his" "$TMP/roots"
+chown nobody "$TMP/his"
+for dir in his roots; do
+  start_vubridge "$dir" "$NS_A" --path "$TMP/$dir/s" --server --iface vnet0 --user nobody
+  wait_until 5 grep -q 'listening for the backend' "$TMP/$dir.log" || fail "--server --user does not listen"
+  [ "$(stat -c %u "$TMP/$dir/s" "$TMP/$dir/s.lock" | sort -u)" = "$uid" ] ||
+    fail "socket and lock are not the user's: $(ls -ln "$TMP/$dir")"
+  stop "${PID[$dir]}"
+  wait_until 5 sh -c "! ip -n '$NS_A' link show vnet0" || fail "vnet0 stays"
+done
+[ -z "$(ls "$TMP/his")" ] || fail "left behind: $(ls "$TMP/his")"
+[ "$(log_lines his 'stay behind')" = 0 ] || fail "what can be removed is said to stay"
+# where he may not, they stay as the log has said, in nobody's way
+[ "$(log_lines roots 'stay behind')" = 1 ] || fail "it does not say that they stay"
+[ -S "$TMP/roots/s" ] && [ -e "$TMP/roots/s.lock" ] || fail "how were they removed?"
+start_vubridge roots2 "$NS_A" --path "$TMP/roots/s" --server --iface vnet0 --user nobody
+wait_until 5 grep -q 'listening for the backend' "$TMP/roots2.log" || fail "it does not start a second time"
+stop "${PID[roots2]}" KILL
+wait_until 5 sh -c "! ip -n '$NS_A' link show vnet0" || fail "vnet0 stays"
+# after a kill, without any privileges
+start_vubridge his2 "$NS_A" --path "$TMP/his/s" --server --iface vnet0 --user nobody
+wait_until 5 grep -q 'listening for the backend' "$TMP/his2.log" || fail "it does not start again"
+stop "${PID[his2]}" KILL
+wait_until 5 sh -c "! ip -n '$NS_A' link show vnet0" || fail "vnet0 stays"
+ip -n "$NS_A" tuntap add dev vnet7 mode tap user nobody
+start his3 ip netns exec "$NS_A" setpriv --reuid nobody --clear-groups --inh-caps=-all --bounding-set=-all \
+  "$VUBRIDGE" --path "$TMP/his/s" --server --iface vnet7 --control none
+wait_until 5 grep -q 'listening for the backend' "$TMP/his3.log" || fail "the user may not take their place"
+stop "${PID[his3]}"
+[ -z "$(ls "$TMP/his")" ] || fail "left behind: $(ls "$TMP/his")"
+
+# a dead socket of another user's, to which he may not connect: he cannot know that it is dead,
+# and is told so; likewise of a lock
+python3 -c 'import socket, sys
+socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$TMP/his/s"
+ip -n "$NS_A" tuntap add dev vnet8 mode tap user nobody
+# refused_as_nobody PATTERN
+refused_as_nobody() {
+  local status=0
+  in_ns "$NS_A" timeout 5 setpriv --reuid nobody --clear-groups --inh-caps=-all --bounding-set=-all \
+    "$VUBRIDGE" --path "$TMP/his/s" --server --iface vnet8 --control none 2>"$TMP/other" || status=$?
+  [ "$status" = 1 ] && [ "$(wc -l <"$TMP/other")" = 1 ] || fail "status $status: $(cat "$TMP/other")"
+  grep -qE -- "$1" "$TMP/other" || fail "it said: $(cat "$TMP/other")"
+}
+refused_as_nobody "^vubridge: --path '$TMP/his/s': a socket is there that we may not connect to"
+[ -S "$TMP/his/s" ] || fail "another user's socket was removed"
+[ ! -e "$TMP/his/s.lock" ] || fail "a lock was left behind"
+: >"$TMP/his/s.lock"
+chmod 600 "$TMP/his/s.lock"
+refused_as_nobody "^vubridge: --path '$TMP/his/s': no permission for the lock file"
+rm "$TMP/his/s" "$TMP/his/s.lock"
+
 # a socket that someone else listens on, and one that was handed over
 python3 - "$TMP/theirs" <<'PY' &
 import socket, sys, time
@@ -133,13 +190,18 @@ in_ns "$NS_A" "$VUBRIDGE" --path "$TMP/theirs" --server --iface v9 2>"$TMP/other
 [ -S "$TMP/theirs" ] || fail "somebody else's socket was removed"
 
 cat >"$TMP/activate.py" <<'PY'
+"""ADDRESS[,ADDRESS] COMMAND...: hands over sockets that listen there"""
 import os, socket, sys
-s = socket.socket(socket.AF_UNIX)
-s.bind(sys.argv[1])
-s.listen()
-os.dup2(s.fileno(), 3)
-os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
-os.set_inheritable(3, True)
+listening = []
+for path in sys.argv[1].split(","):
+    s = socket.socket(socket.AF_UNIX)
+    s.bind(path.replace("@", "\0"))
+    s.listen()
+    listening.append(socket.socket(fileno=os.dup(s.fileno())))
+for i, s in enumerate(listening):
+    os.dup2(s.fileno(), 3 + i)
+    os.set_inheritable(3 + i, True)
+os.environ.update(LISTEN_FDS=str(len(listening)), LISTEN_PID=str(os.getpid()))
 os.execv(sys.argv[2], sys.argv[2:])
 PY
 start activated ip netns exec "$NS_A" python3 "$TMP/activate.py" "$TMP/given" "$VUBRIDGE" \
@@ -150,4 +212,35 @@ start apeer "$VU_PEER" --client --socket "$TMP/given" --mode sink
 wait_carrier "$NS_A" vnet0 up
 stop "${PID[activated]}"
 [ -S "$TMP/given" ] || fail "a socket that was handed over was removed"
+
+# the same file by another path
+rm "$TMP/given"
+mkdir "$TMP/link"
+ln -s ../given "$TMP/link/s"
+start linked ip netns exec "$NS_A" python3 "$TMP/activate.py" "$TMP/given" "$VUBRIDGE" \
+  --path "$TMP/link/s" --server --iface vnet0
+wait_until 5 grep -q 'listening for the backend' "$TMP/linked.log" || fail "a path with a link"
+stop "${PID[linked]}"
+
+# handed_over_but PATTERN ADDRESSES ARGUMENT…: refused as a wrong argument, in one line
+handed_over_but() {
+  local pattern=$1 addresses=$2 status=0
+  shift 2
+  rm -f "$TMP/given" "$TMP/given2"
+  in_ns "$NS_A" timeout 5 python3 "$TMP/activate.py" "$addresses" "$VUBRIDGE" --iface v9 "$@" 2>"$TMP/other" ||
+    status=$?
+  [ "$status" = 2 ] || fail "handed over, with $*: status $status ($(cat "$TMP/other"))"
+  [ "$(wc -l <"$TMP/other")" = 1 ] || fail "not one line: $(cat "$TMP/other")"
+  grep -qE -- "$pattern" "$TMP/other" || fail "$* said: $(cat "$TMP/other")"
+}
+handed_over_but "^vubridge: --path '$TMP/given': .*--server" "$TMP/given" --path "$TMP/given"
+handed_over_but '^vubridge: --server: 2 sockets' "$TMP/given,$TMP/given2" --path "$TMP/given" --server
+handed_over_but '^vubridge: --socket-mode: .*SocketMode=' "$TMP/given" --path "$TMP/given" --server --socket-mode 600
+handed_over_but '^vubridge: --socket-group: .*SocketGroup=' "$TMP/given" --path "$TMP/given" --server --socket-group 0
+handed_over_but "^vubridge: --path '$TMP/mistyped': .* listens at '$TMP/given'" "$TMP/given" \
+  --path "$TMP/mistyped" --server
+handed_over_but "^vubridge: --path '@$$-b': .* listens at '@$$-a'" "@$$-a" --path "@$$-b" --server
+start abstract ip netns exec "$NS_A" python3 "$TMP/activate.py" "@$$-a" "$VUBRIDGE" --path "@$$-a" --server --iface v9
+wait_until 5 grep -q 'listening for the backend' "$TMP/abstract.log" || fail "an abstract socket handed over"
+stop "${PID[abstract]}"
 log "server mode"

@@ -97,8 +97,17 @@ wait_until 5 ping_ok "$NS_C" 10.0.0.2 || fail "no ping after the reconnect"
 # removes it in the end
 stop "${PID[va]}" KILL
 carrier_is "$NS_C" vnet0 up || fail "the pair went away with its process"
-start_vubridge va2 "$NS_HOME" --path "$SOCK_A" --iface vnet0
+# (what it has over there it keeps, also against options, as the log says)
+mac=$(in_ns "$NS_C" cat /sys/class/net/vnet0/address)
+start_vubridge va1 "$NS_HOME" --path "$SOCK_A" --iface vnet0 --mac 02:00:00:00:00:99 --mtu 1400
+wait_until 5 grep -q 'carrier on' "$TMP/va1.log" || fail "the moved interface was not found again"
+[ "$(log_lines va1 'vnet0: the interface is in another .*, where --mac and --mtu cannot be set')" = 1 ] ||
+  fail "options that have no effect: $(cat "$TMP/va1.log")"
+[ "$(in_ns "$NS_C" cat /sys/class/net/vnet0/address)" = "$mac" ] || fail "--mac in another namespace"
+stop "${PID[va1]}" KILL
+start_vubridge va2 "$NS_HOME" --path "$SOCK_A" --iface vnet0 --mac "$mac"
 wait_until 5 grep -q 'carrier on' "$TMP/va2.log" || fail "the moved interface was not found again"
+grep -q 'cannot be set' "$TMP/va2.log" && fail "an address that it has: $(cat "$TMP/va2.log")"
 wait_until 5 ping_ok "$NS_C" 10.0.0.2 || fail "no ping after the restart"
 [ "$(in_ns "$NS_HOME" "$VUBRIDGE" --path "$SOCK_A" --iface vnet0 --iface-type veth 2>&1 | grep -c 'in use')" = 1 ] ||
   fail "a second vubridge on the same pair was not refused"

@@ -235,6 +235,9 @@ static int set_status(struct request *r)
 {
 	if (r->payload->u64 > UINT8_MAX)
 		return refuse(r, "SET_STATUS: more than a byte");
+	/* before the answer: what follows from it is timed from here */
+	if (r->payload->u64 & ~(uint64_t)r->device->status & VIRTIO_CONFIG_S_DRIVER_OK)
+		printf("ready %s\n", r->device->path);
 	r->device->status = (uint8_t)r->payload->u64;
 	return 0;
 }

@@ -121,7 +121,15 @@ static void on_pairs(void *owner)
 	b->active_when_told = b->vport.active_pairs;
 }
 
-static const struct vport_events events = {.pairs = on_pairs};
+static bool on_mtu(void *owner)
+{
+	struct fake_vhost *b = owner;
+
+	b->mtu_asked = b->vport.mtu;
+	return !b->exceeds_mtu;
+}
+
+static const struct vport_events events = {.keeps_mtu = on_mtu, .pairs = on_pairs};
 
 int fake_vhost_setup(void **state)
 {

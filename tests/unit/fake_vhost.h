@@ -47,6 +47,8 @@ struct fake_vhost {
 	int told_pairs;
 	unsigned int active_when_told;
 	int control_error;
+	bool exceeds_mtu;
+	unsigned int mtu_asked;
 };
 
 /* For cmocka: a device of one pair, and a peer that has four and all features. */

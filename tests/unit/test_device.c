@@ -70,6 +70,26 @@ static void test_configuration(void **state)
 	assert_int_equal(b->vport.net_status, VIRTIO_NET_S_LINK_UP);
 }
 
+/* An MTU that is not kept to is not agreed on (5.1.4.2). */
+static void test_mtu(void **state)
+{
+	struct fake_vhost *b = *state;
+
+	assert_int_equal(device_bring_up(&b->device), 0);
+	assert_int_equal(b->mtu_asked, 0); /* it has said none */
+	assert_true(feature_has(b->acked, VIRTIO_NET_F_MTU));
+	device_forget(&b->device);
+	b->vhost.has_config = true;
+	assert_int_equal(device_bring_up(&b->device), 0);
+	assert_int_equal(b->mtu_asked, 1400);
+	assert_true(feature_has(b->acked, VIRTIO_NET_F_MTU));
+	device_forget(&b->device);
+	b->exceeds_mtu = true;
+	assert_int_equal(device_bring_up(&b->device), 0);
+	assert_false(feature_has(b->acked | b->vport.features, VIRTIO_NET_F_MTU));
+	assert_int_equal(b->vport.mtu, 1400);
+}
+
 /* A field counts only with its feature bit. */
 static void test_configuration_without_features(void **state)
 {
@@ -228,6 +248,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_one_pair),
 		TEST(test_configuration),
+		TEST(test_mtu),
 		TEST(test_configuration_without_features),
 		TEST(test_short_configuration),
 		TEST(test_wrong_configuration),

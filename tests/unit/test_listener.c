@@ -23,6 +23,8 @@
 #include "base/listener.h"
 
 #define LONG_MS 5000
+/* Of a user and a group that are not ours. */
+#define OTHER_ID 4242
 
 struct bench {
 	char dir[32];
@@ -41,6 +43,17 @@ static unsigned int count_fds(void)
 		n++;
 	closedir(dir);
 	return n;
+}
+
+/* What this process may not try is skipped, but never where CI counts on it. */
+static void cannot_run(const char *why)
+{
+	const char *ci = getenv("CI");
+
+	print_message("%s\n", why);
+	if (ci && !strcmp(ci, "true"))
+		fail();
+	skip();
 }
 
 static int setup(void **state)
@@ -242,14 +255,117 @@ static void test_mode(void **state)
 	assert_int_equal(listener_open(&b->l, &config, &why), 0);
 	assert_int_equal(stat(b->path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0666);
-	listener_close(b->l);
-	config.has_mode = false;
-	config.gid = getgid();
+	assert_int_equal(umask(mask), 022);
+}
+
+/* One that a new file of ours would not have: any for root, else of our groups. */
+static gid_t other_group(void)
+{
+	gid_t groups[64];
+	int i, n = getgroups(ARRAY_SIZE(groups), groups);
+
+	for (i = 0; i < n; i++)
+		if (groups[i] != getegid())
+			return groups[i];
+	return geteuid() == 0 ? OTHER_ID : (gid_t)-1;
+}
+
+static void test_group(void **state)
+{
+	struct bench *b = *state;
+	struct listener_config config = {
+		.path = b->path, .type = SOCK_STREAM, .gid = other_group(), .fd = -1};
+	const char *why;
+	struct stat st;
+
+	if (config.gid == (gid_t)-1)
+		cannot_run("in no other group than our own");
 	assert_int_equal(listener_open(&b->l, &config, &why), 0);
 	assert_int_equal(stat(b->path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0660);
-	assert_int_equal(st.st_gid, getgid());
-	assert_int_equal(umask(mask), 022);
+	assert_int_equal(st.st_gid, config.gid);
+	assert_int_equal(st.st_uid, geteuid());
+}
+
+/* Socket and lock are another user's, who removes both and may take their place again. */
+static void test_owner(void **state)
+{
+	struct bench *b = *state;
+	const struct listener_config config = {
+		.path = b->path,
+		.type = SOCK_STREAM,
+		.gid = (gid_t)-1,
+		.has_uid = true,
+		.uid = OTHER_ID,
+		.fd = -1,
+	};
+	char linked[64];
+	const char *why;
+	struct stat st;
+
+	if (geteuid() != 0)
+		cannot_run("only root gives files away");
+	assert_int_equal(listener_open(&b->l, &config, &why), 0);
+	assert_int_equal(stat(b->path, &st), 0);
+	assert_int_equal(st.st_uid, OTHER_ID);
+	assert_int_equal(st.st_gid, getegid());
+	assert_int_equal(stat(b->lock, &st), 0);
+	assert_int_equal(st.st_uid, OTHER_ID);
+	listener_close(b->l);
+	b->l = NULL;
+	/* no file is given away by its other name */
+	snprintf(linked, sizeof(linked), "%s/linked", b->dir);
+	close(open(linked, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	assert_int_equal(link(linked, b->lock), 0);
+	assert_int_equal(listener_open(&b->l, &config, &why), 0);
+	assert_int_equal(stat(linked, &st), 0);
+	assert_int_equal(st.st_uid, 0);
+	assert_int_equal(unlink(linked), 0);
+}
+
+/* In a process that may not, the socket is said to stay, and stays. */
+static void as_other(struct bench *b, bool stays)
+{
+	int status;
+
+	if (fork() == 0) {
+		if (setgid(OTHER_ID) || setuid(OTHER_ID) ||
+		    listener_stays_behind(b->l) != stays)
+			_exit(1);
+		listener_close(b->l);
+		_exit(exists(b->path) != stays || exists(b->lock) != stays);
+	}
+	assert_true(wait(&status) > 0);
+	assert_int_equal(status, 0);
+}
+
+static void test_stays_behind(void **state)
+{
+	struct bench *b = *state;
+	struct listener_config config = {
+		.path = b->path,
+		.type = SOCK_STREAM,
+		.gid = (gid_t)-1,
+		.has_uid = true,
+		.uid = OTHER_ID,
+		.fd = -1,
+	};
+	const char *why;
+
+	if (geteuid() != 0)
+		cannot_run("only root gives files away");
+	assert_int_equal(chmod(b->dir, 0755), 0);
+	assert_int_equal(listener_open(&b->l, &config, &why), 0);
+	assert_false(listener_stays_behind(b->l));
+	as_other(b, true);
+	/* like /tmp: own files may be removed */
+	assert_int_equal(chmod(b->dir, 01777), 0);
+	as_other(b, false);
+	listener_close(b->l);
+	config.has_uid = false;
+	assert_int_equal(listener_open(&b->l, &config, &why), 0);
+	assert_int_equal(chmod(b->path, 0777), 0);
+	as_other(b, true);
 }
 
 /* What took its place meanwhile is not ours to remove. */
@@ -402,6 +518,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_life),	 TEST(test_stale),	TEST(test_live),
 		TEST(test_other_files),	 TEST(test_race),	TEST(test_mode),
+		TEST(test_group),	 TEST(test_owner),	TEST(test_stays_behind),
 		TEST(test_replaced),	 TEST(test_long_path),	TEST(test_abstract),
 		TEST(test_no_directory), TEST(test_activation), TEST(test_wrong_activation),
 		TEST(test_packets),

@@ -62,6 +62,13 @@ static void test_vhost_net(void **state)
 	assert_int_equal(options_check_path(&run.o, false, error, sizeof(error)), -EINVAL);
 	assert_string_equal(error,
 			    "--vhost-iface 'vh%d': needs --path /dev/vhost-net, not a socket");
+	assert_taken(&run, "--path=s", "--vhost-iface=v0", "--iface=v0");
+	assert_int_equal(options_check_path(&run.o, true, error, sizeof(error)), -EINVAL);
+	assert_string_equal(error, "--vhost-iface 'v0': must be another one than --iface");
+	assert_taken(&run, "--path=s", "--vhost-iface=v%d", "--iface=v%d");
+	assert_int_equal(options_check_path(&run.o, true, error, sizeof(error)), 0);
+	assert_taken(&run, "--path=s", "--vhost-iface=v0", "--iface=v0", "--netns=blue");
+	assert_int_equal(options_check_path(&run.o, true, error, sizeof(error)), 0);
 	assert_taken(&run, "--path=s", "--server");
 	assert_int_equal(options_check_path(&run.o, false, error, sizeof(error)), 0);
 	assert_int_equal(options_check_path(&run.o, true, error, sizeof(error)), -EINVAL);
@@ -112,6 +119,13 @@ static void test_socket(void **state)
 	assert_int_equal(run.o.socket_group.gid, 0);
 	assert_refused("--socket-mode: needs --server", "--path=s", "--socket-mode=600");
 	assert_refused("--socket-group: needs --server", "--path=s", "--socket-group=0");
+	assert_refused("--socket-mode: cannot be used with an abstract socket, to which anyone may "
+		       "connect",
+		       "--path=@s", "--server", "--socket-mode=600");
+	assert_refused("--socket-group: cannot be used with an abstract socket, to which anyone "
+		       "may connect",
+		       "--path=@s", "--server", "--socket-group=0");
+	assert_taken(&run, "--path=@s", "--server");
 }
 
 static void test_workers(void **state)

@@ -31,7 +31,7 @@ static void assert_kind(const char *path, enum path_kind want)
 	enum path_kind kind = !want;
 	char error[OPTIONS_ERROR_MAX] = "";
 
-	assert_int_equal(path_classify(path, &kind, error, sizeof(error)), 0);
+	assert_int_equal(path_classify(path, false, &kind, error, sizeof(error)), 0);
 	assert_string_equal(error, "");
 	assert_int_equal(kind, want);
 }
@@ -41,7 +41,7 @@ static void assert_refused(const char *path, int r, const char *why)
 	enum path_kind kind;
 	char error[OPTIONS_ERROR_MAX] = "", want[OPTIONS_ERROR_MAX];
 
-	assert_int_equal(path_classify(path, &kind, error, sizeof(error)), r);
+	assert_int_equal(path_classify(path, false, &kind, error, sizeof(error)), r);
 	snprintf(want, sizeof(want), "--path '%s': %s", path, why);
 	assert_string_equal(error, want);
 }
@@ -180,12 +180,12 @@ static void test_long(void **state)
 	snprintf(path, sizeof(path), "%s/sock", dir);
 	assert_kind(path, PATH_SOCKET);
 	snprintf(path, sizeof(path), "%s%s/sock", dir, dir); /* a component above NAME_MAX */
-	assert_int_equal(path_classify(path, &kind, error, sizeof(error)), -ENAMETOOLONG);
+	assert_int_equal(path_classify(path, false, &kind, error, sizeof(error)), -ENAMETOOLONG);
 	assert_non_null(strstr(error, "is longer than a path may be"));
 	memset(path, '/', sizeof(path) - 1);
 	path[sizeof(path) - 2] = 'x';
 	path[sizeof(path) - 1] = '\0';
-	assert_int_equal(path_classify(path, &kind, error, sizeof(error)), -ENAMETOOLONG);
+	assert_int_equal(path_classify(path, false, &kind, error, sizeof(error)), -ENAMETOOLONG);
 	assert_non_null(strstr(error, "is longer than a path may be"));
 	assert_kind(path + sizeof(path) - PATH_MAX, PATH_SOCKET);
 }
@@ -198,16 +198,19 @@ static int as_nobody(void)
 
 	if (getuid() == 0 && (setgid(65534) < 0 || setuid(65534) < 0))
 		return 77;
-	if (path_classify("closed/sock", &kind, error, sizeof(error)) != -EACCES ||
+	if (path_classify("closed/sock", false, &kind, error, sizeof(error)) != -EACCES ||
 	    !strstr(error, "no permission to enter its directory"))
 		return 1;
-	if (path_classify("sock", &kind, error, sizeof(error)) != -EACCES ||
+	if (path_classify("sock", false, &kind, error, sizeof(error)) != -EACCES ||
 	    !strstr(error, "no permission to connect to this socket"))
 		return 2;
-	if (path_classify("open", &kind, error, sizeof(error)) != 0 || kind != PATH_SOCKET)
+	/* as a server it has nobody to connect to */
+	if (path_classify("sock", true, &kind, error, sizeof(error)) != 0 || kind != PATH_SOCKET)
+		return 5;
+	if (path_classify("open", false, &kind, error, sizeof(error)) != 0 || kind != PATH_SOCKET)
 		return 3;
 	if (access("vhost", F_OK) == 0 &&
-	    (path_classify("vhost", &kind, error, sizeof(error)) != -EACCES ||
+	    (path_classify("vhost", false, &kind, error, sizeof(error)) != -EACCES ||
 	     !strstr(error, "no permission to open this device")))
 		return 4;
 	return 0;
