@@ -310,6 +310,32 @@ static int start(struct device *d)
 	return r;
 }
 
+void device_fail(struct device *d)
+{
+	unsigned int timeout_ms = d->vhost->timeout_ms;
+
+	d->vhost->timeout_ms = LAST_WORD_TIMEOUT_MS;
+	set_status(d, d->vport->device_status | VIRTIO_CONFIG_S_FAILED);
+	d->vhost->timeout_ms = timeout_ms;
+}
+
+/* Is there someone to tell that it came to nothing? */
+static bool still_hears(int error)
+{
+	return error != -ECONNRESET && error != -ETIMEDOUT && error != -ECANCELED;
+}
+
+/* "If an irrecoverable error occurs, the driver SHOULD set FAILED" (3.1.1). */
+static void give_up(struct device *d, int error)
+{
+	const char *request = d->vhost->request, *why = d->vhost->why;
+
+	if (still_hears(error))
+		device_fail(d);
+	d->vhost->request = request;
+	d->vhost->why = why;
+}
+
 int device_bring_up(struct device *d)
 {
 	int r;
@@ -319,26 +345,20 @@ int device_bring_up(struct device *d)
 	r = negotiate(d);
 	if (!r)
 		r = start(d);
-	if (r)
+	if (r) {
 		learn_from_failure(d, r);
-	else if (d->ring_signs < RING_SIGNS)
+		give_up(d, r);
+		return r;
+	}
+	if (d->ring_signs < RING_SIGNS)
 		d->ring_signs = 0;
-	return r;
+	return 0;
 }
 
 void device_shut_down(struct device *d)
 {
 	if (!rings_stop(&d->rings, d->vhost))
 		set_status(d, STATUS_RESET);
-}
-
-void device_fail(struct device *d)
-{
-	unsigned int timeout_ms = d->vhost->timeout_ms;
-
-	d->vhost->timeout_ms = LAST_WORD_TIMEOUT_MS;
-	set_status(d, d->vport->device_status | VIRTIO_CONFIG_S_FAILED);
-	d->vhost->timeout_ms = timeout_ms;
 }
 
 void device_forget(struct device *d)
