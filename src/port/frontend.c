@@ -187,6 +187,7 @@ static void close_and_retry(struct frontend *fe)
 	if (lasted) {
 		fe->backoff_ns = BACKOFF_MIN_NS;
 		failure_forget(&fe->failures);
+		device_lasted(&fe->device);
 	}
 	wait_and_retry(fe, !lasted);
 }
