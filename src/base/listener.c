@@ -189,7 +189,6 @@ static int adopt(struct listener *l, const struct listener_config *c, const char
 {
 	int fd = c->fd;
 
-
 	if (!has_option(fd, SO_DOMAIN, AF_UNIX) || !has_option(fd, SO_TYPE, c->type) ||
 	    !has_option(fd, SO_ACCEPTCONN, 1))
 		return fail(why, -EINVAL,
