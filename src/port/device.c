@@ -152,6 +152,7 @@ static int read_config(struct device *d)
 	vp->net_status = VIRTIO_NET_S_LINK_UP;
 	vp->max_pairs = count_served_pairs(d);
 	vp->mtu = 0;
+	vp->has_mac = false;
 	if (SERVES(d, len, mac, VIRTIO_NET_F_MAC) && mac_usable(space.mac)) {
 		vp->has_mac = true;
 		memcpy(vp->peer_mac, space.mac, ETH_ALEN);

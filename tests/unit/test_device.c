@@ -221,6 +221,9 @@ static void test_refresh(void **state)
 	b->config.mac[5] = 9;
 	assert_int_equal(device_refresh(&b->device, &changes), 0);
 	assert_int_equal(changes, VPORT_LINK | VPORT_ANNOUNCE | VPORT_MAC);
+	b->config.mac[0] = 1; /* no address any more */
+	assert_int_equal(device_refresh(&b->device, &changes), 0);
+	assert_false(b->vport.has_mac);
 	b->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
 	assert_int_equal(device_refresh(&b->device, &changes), -ENODEV);
 	assert_int_equal(changes, 0);
