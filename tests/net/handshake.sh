@@ -53,6 +53,17 @@ lie double-reply:SET_VRING_ENABLE 'SET_|unasked'
 lie garbage 'GET_FEATURES'
 lie queue-num:0 'GET_QUEUE_NUM'
 
+# a backend with one thread that asks something itself before it answers: no one waits for long
+for request in SET_STATUS GET_CONFIG SET_VRING_CALL SET_FEATURES SET_VRING_ENABLE NET_SET_MTU SEND_RARP; do
+  start_peer "peerask$request" --socket "$TMP/ask.sock" --mode reflect --mtu 1500 --misbehave "ask-first:$request"
+  start_vubridge "ask$request" "$NS_A" --path "$TMP/ask.sock" --iface v%d
+  wait_until 2 grep -q 'carrier on' "$TMP/ask$request.log" || fail "asked at $request: $(cat "$TMP/ask$request.log")"
+  wait_until 2 grep -q '^asked .*: answered' "$TMP/peerask$request.log" || fail "no answer at $request"
+  [ "$(log_lines "ask$request" 'cannot use|disconnecting')" = 0 ] || fail "asked at $request"
+  stop "${PID[ask$request]}"
+  stop "${PID[peerask$request]}"
+done
+
 # these take until the answer's time is over, so all at once; SET_OWNER has no answer yet
 hangs=("${steps[@]:1}" NET_SET_MTU SEND_RARP)
 for request in "${hangs[@]}"; do

@@ -112,7 +112,7 @@ static void reset(struct device *d)
 	message_unmap(d);
 	close_fd(&d->backend_fd);
 	close_fd(&d->fd);
-	d->owned = d->silent = d->ready = d->lied = false;
+	d->owned = d->silent = d->ready = d->lied = d->asked = false;
 	d->features = d->protocol_features = 0;
 	d->status = 0;
 	d->given = 0;

@@ -28,6 +28,7 @@ enum lie_kind {
 	LIE_REPLY_FD,
 	LIE_NACK,
 	LIE_SLOW_AT,
+	LIE_ASK_FIRST,
 	/* anywhere on the socket */
 	LIE_GARBAGE,
 	LIE_TRUNCATE_MEMORY,
@@ -276,6 +277,7 @@ static const struct lie lies[] = {
 	{ "reply-fd", LIE_REPLY_FD, NULL },
 	{ "nack", LIE_NACK, NULL },
 	{ "slow-at", LIE_SLOW_AT, NULL },
+	{ "ask-first", LIE_ASK_FIRST, NULL },
 	{ "garbage", LIE_GARBAGE, NULL },
 	{ "truncate-memory", LIE_TRUNCATE_MEMORY, NULL },
 	{ "count-rings", LIE_COUNT_RINGS, NULL },
@@ -394,6 +396,32 @@ static void be_slow(const struct device *d, const struct lie *lie, uint32_t requ
 		usleep(1000000);
 }
 
+/*
+ * No lie, but what a backend with one thread may do: it tells news, once, and waits for the
+ * answer to that before it gives its own.
+ */
+static void ask_first(struct device *d)
+{
+	const struct fdmsg_wait wait = fdmsg_wait_ms(10000, -1);
+	struct vhost_user_header h = {
+		.request = VHOST_USER_BACKEND_CONFIG_CHANGE_MSG,
+		.flags = VHOST_USER_VERSION | VHOST_USER_NEED_REPLY_MASK,
+	};
+	const struct iovec iov = { &h, sizeof(h) };
+	uint64_t result = 1;
+	int r;
+
+	if (d->asked || d->backend_fd < 0)
+		return;
+	d->asked = true;
+	r = fdmsg_send(d->backend_fd, &iov, 1, NULL, 0, &wait);
+	if (!r)
+		r = fdmsg_receive(d->backend_fd, &h, sizeof(h), NULL, &wait);
+	if (!r)
+		r = fdmsg_receive(d->backend_fd, &result, sizeof(result), NULL, &wait);
+	printf("asked %s: %s\n", d->path, r || result ? "no answer" : "answered");
+}
+
 enum lie_step misbehave_before(struct device *d, uint32_t request)
 {
 	const struct lie *lie = current(d);
@@ -411,6 +439,8 @@ enum lie_step misbehave_before(struct device *d, uint32_t request)
 	}
 	if (!lie || request != d->config->lie.arg)
 		return LIE_NONE;
+	if (lie->kind == LIE_ASK_FIRST)
+		ask_first(d);
 	if (lie->kind == LIE_HANG_AT)
 		return LIE_HANG;
 	return lie->kind == LIE_CLOSE_AT ? LIE_CLOSE : LIE_NONE;

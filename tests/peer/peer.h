@@ -69,7 +69,7 @@ struct device {
 	int backend_fd; /* where we may speak first */
 	struct vq_device_memory memory;
 	struct peer_ring rings[2 * PEER_MAX_PAIRS];
-	bool lied;
+	bool lied, asked;
 	uint64_t given; /* frames to the driver on this connection */
 
 	/* of all connections */
