@@ -38,18 +38,17 @@ done
 steps=(SET_OWNER GET_FEATURES GET_PROTOCOL_FEATURES SET_PROTOCOL_FEATURES GET_QUEUE_NUM
   SET_BACKEND_REQ_FD SET_STATUS GET_CONFIG SET_VRING_CALL SET_FEATURES GET_STATUS SET_MEM_TABLE
   SET_VRING_NUM SET_VRING_BASE SET_VRING_ADDR SET_VRING_KICK SET_VRING_ENABLE)
-for request in "${steps[@]}"; do
-  lie "close-at:$request" 'hung up|closed|reset|Connection|Broken'
-done
-for request in NET_SET_MTU SEND_RARP; do
-  lie "close-at:$request" 'hung up|reset|Connection'
+# what has no answer is found by the next request that has one
+declare -A found_by=([SET_OWNER]=GET_FEATURES [SET_PROTOCOL_FEATURES]=GET_QUEUE_NUM)
+for request in "${steps[@]}" NET_SET_MTU SEND_RARP; do
+  lie "close-at:$request" ": ${found_by[$request]:-$request}: the peer hung up"
 done
 for request in SET_FEATURES SET_MEM_TABLE SET_VRING_NUM SET_VRING_ADDR SET_VRING_KICK SET_VRING_ENABLE SET_STATUS; do
   lie "nack:$request" "$request"
 done
 lie nack:SET_VRING_NUM 'may be smaller than 256 \(--queue-size\)'
-lie double-reply:GET_FEATURES 'GET_FEATURES|PROTOCOL'
-lie double-reply:SET_VRING_ENABLE 'SET_|unasked'
+lie double-reply:GET_FEATURES ': GET_PROTOCOL_FEATURES: the peer sent what it was not asked for'
+lie double-reply:SET_VRING_ENABLE ': SET_VRING_ENABLE: the peer sent what it was not asked for'
 lie garbage 'GET_FEATURES'
 lie queue-num:0 'GET_QUEUE_NUM'
 
