@@ -79,8 +79,8 @@ struct vhost_ops {
 	int (*get_vring_base)(struct vhost *v, unsigned int index, uint16_t *base);
 	/*
 	 * Reads what the peer sent unasked: call when fd or backend_fd is readable, or
-	 * vhost->news is set. 0 and *news, of which there may be more, or -errno when the peer hung up (-ECONNRESET)
-	 * or sent something that it may not (-EPROTO).
+	 * vhost->news is set. 0 and *news, of which there may be more, or -errno when the peer
+	 * hung up (-ECONNRESET) or sent something that it may not (-EPROTO).
 	 */
 	int (*hear)(struct vhost *v, enum vhost_news *news);
 	/* Closes the connection and forgets everything negotiated; safe at any time. */

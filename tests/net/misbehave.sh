@@ -120,7 +120,8 @@ wait_until 5 grep -q ready "$TMP/lengths.log" || fail "lengths.py does not liste
 start twotraffic ip netns exec "$NS_A" python3 "$TMP/traffic.py" vtwo "$TMP/two.log" 'nothing says so'
 wait "${PID[lengths]}" || fail "num-buffers:2: $(cat "$TMP/lengths.log")"
 grep -q '^lying .*: 2 buffers instead of 1' "$TMP/peertwo.log" || fail "num-buffers:2: no lie"
-[ "$(log_lines two 'broke the rules|disconnecting|carrier off')" = 0 ] || fail "num-buffers:2: $(cat "$TMP/two.log")"
+[ "$(log_lines two 'broke the rules|disconnecting|carrier off')" = 0 ] ||
+  fail "num-buffers:2: $(cat "$TMP/two.log")"
 stop "${PID[twotraffic]}"
 stop "${PID[two]}"
 
@@ -134,9 +135,11 @@ if [ "${IFACE_TYPE:-tap}" = tap ]; then
   "$VUBCTL" -i "$TMP/off.control" set queues 1 || fail "used-switched-off: set queues 1"
   wait_until 5 grep -q '^lying .*: used-switched-off' "$TMP/peeroff.log" || fail "used-switched-off: no lie"
   sleep 0.3
-  [ "$(log_lines off 'broke the rules|disconnecting|carrier off')" = 0 ] || fail "used-switched-off: $(cat "$TMP/off.log")"
+  [ "$(log_lines off 'broke the rules|disconnecting|carrier off')" = 0 ] ||
+    fail "used-switched-off: $(cat "$TMP/off.log")"
   "$VUBCTL" -i "$TMP/off.control" set queues 2 || fail "used-switched-off: set queues 2"
-  wait_until 5 sh -c "[ \$(grep -c 'carrier on' '$TMP/off.log') = 2 ]" || fail "used-switched-off: $(cat "$TMP/off.log")"
+  wait_until 5 sh -c "[ \$(grep -c 'carrier on' '$TMP/off.log') = 2 ]" ||
+    fail "used-switched-off: $(cat "$TMP/off.log")"
   [ "$(log_lines off 'rxq1: the backend broke the rules: used index jumped')" = 1 ] ||
     fail "used-switched-off: $(cat "$TMP/off.log")"
   stop "${PID[off]}"

@@ -581,8 +581,8 @@ void misbehave_frame(struct device *d, const struct vq *out)
 	uint16_t *num_buffers;
 	struct raw raw;
 
-	if (!lie || lie->kind != LIE_NUM_BUFFERS || d->miscounted || d->given < d->config->lie.after ||
-	    out != d->rings[0].vq)
+	if (!lie || lie->kind != LIE_NUM_BUFFERS || d->miscounted ||
+	    d->given < d->config->lie.after || out != d->rings[0].vq)
 		return;
 	d->miscounted = true;
 	/* the buffer that was taken last; what is in it is not published yet */
