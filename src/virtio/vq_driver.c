@@ -65,7 +65,8 @@ size_t vq_driver_size(const struct vq_driver_config *c)
 {
 	size_t tokens = c->num / descriptors_per_token(c);
 
-	return ALIGN_UP(vring_size(c->num, RING_ALIGN), RING_ALIGN) + tokens * buffer_size(c);
+	return ALIGN_UP(vring_size(c->num, RING_ALIGN), RING_ALIGN) +
+	       ALIGN_UP(tokens * buffer_size(c), RING_ALIGN);
 }
 
 static void describe(struct vq_driver *d, const struct pool *pool, uint16_t token)
