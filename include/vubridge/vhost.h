@@ -78,9 +78,9 @@ struct vhost_ops {
 	/* Stops a ring and returns its base (the next available index) in *base. */
 	int (*get_vring_base)(struct vhost *v, unsigned int index, uint16_t *base);
 	/*
-	 * Reads what the peer sent unasked: call when fd or backend_fd is readable. 0 and
-	 * *news, of which there may be more, or -errno when the peer hung up (-ECONNRESET)
-	 * or sent something that it may not (-EPROTO).
+	 * Reads what the peer sent unasked: call when fd or backend_fd is readable, or
+	 * vhost->news is set. 0 and *news, of which there may be more, or -errno when the peer
+	 * hung up (-ECONNRESET) or sent something that it may not (-EPROTO).
 	 */
 	int (*hear)(struct vhost *v, enum vhost_news *news);
 	/* Closes the connection and forgets everything negotiated; safe at any time. */
@@ -106,6 +106,7 @@ struct vhost {
 	unsigned int max_pairs;  /* queue pairs, or rings, the peer serves: at least 1 */
 	bool has_status;         /* set_status reaches the peer */
 	bool has_config;         /* get_config is served */
+	enum vhost_news news;    /* that came while an answer was awaited: for hear to tell */
 
 	/* set on error: static strings */
 	const char *request; /* the message that failed, by the specification's name */

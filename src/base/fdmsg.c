@@ -46,20 +46,26 @@ static int remaining_ms(const struct fdmsg_wait *wait)
 	return ms > INT_MAX ? INT_MAX : (int)ms;
 }
 
+/* 0 when @p[0] or @p[1] is ready or has failed; @p[2] is for the cancel fd. */
+static int wait_ready_either(struct pollfd p[3], int timeout_ms, const struct fdmsg_wait *wait)
+{
+	int n;
+
+	p[2] = (struct pollfd){.fd = wait->cancel_fd, .events = POLLIN};
+	n = poll(p, 3, timeout_ms);
+	if (n < 0)
+		return errno == EINTR ? 0 : -errno;
+	if (p[2].revents)
+		return -ECANCELED;
+	return n ? 0 : -ETIMEDOUT;
+}
+
 /* 0 when @fd (-1: none) is ready or has failed, which the next call on it will tell. */
 static int wait_ready(int fd, short events, int timeout_ms, const struct fdmsg_wait *wait)
 {
-	struct pollfd p[2] = {
-		{.fd = fd, .events = events},
-		{.fd = wait->cancel_fd, .events = POLLIN},
-	};
-	int n = poll(p, ARRAY_SIZE(p), timeout_ms);
+	struct pollfd p[3] = {{.fd = fd, .events = events}, {.fd = -1}};
 
-	if (n < 0)
-		return errno == EINTR ? 0 : -errno;
-	if (p[1].revents)
-		return -ECANCELED;
-	return n ? 0 : -ETIMEDOUT;
+	return wait_ready_either(p, timeout_ms, wait);
 }
 
 static int wait_for(int fd, short events, const struct fdmsg_wait *wait)
@@ -372,6 +378,17 @@ int fdmsg_receive(int fd, void *buf, size_t len, struct fdmsg_fds *fds,
 		}
 	}
 	return 0;
+}
+
+int fdmsg_await(int fd, int other, const struct fdmsg_wait *wait)
+{
+	struct pollfd p[3] = {{.fd = fd, .events = POLLIN}, {.fd = other, .events = POLLIN}};
+	int timeout_ms = remaining_ms(wait);
+
+	/* else the one that is always ready would keep us waiting for the other */
+	if (timeout_ms == 0)
+		return -ETIMEDOUT;
+	return wait_ready_either(p, timeout_ms, wait);
 }
 
 int fdmsg_pending(int fd)

@@ -59,6 +59,9 @@ int fdmsg_receive(int fd, void *buf, size_t len, struct fdmsg_fds *fds,
 /* 1 when something waits to be received, 0 when nothing does, -ECONNRESET at the end. */
 int fdmsg_pending(int fd);
 
+/* 0 when @fd or @other (-1: none) may have something to receive, or its end. */
+int fdmsg_await(int fd, int other, const struct fdmsg_wait *wait);
+
 /* Closes what was received; safe to repeat. */
 void fdmsg_close_fds(struct fdmsg_fds *fds);
 

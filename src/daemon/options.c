@@ -167,7 +167,11 @@ static const struct option_row rows[] = {
 };
 /* clang-format on */
 
-_Static_assert(ARRAY_SIZE(rows) <= 64, "the options seen are kept in 64 bits");
+/* A key of --devargs that is no option: there are no packed rings to ask for. */
+#define PACKED_VQ "packed_vq"
+#define PACKED_VQ_BIT (UINT64_C(1) << 63)
+
+_Static_assert(ARRAY_SIZE(rows) <= 63, "the options seen are kept in 64 bits");
 
 /* Text */
 
@@ -304,6 +308,19 @@ static bool is_devarg(const struct option_row *row, const char *key)
 	return row->devarg && !*name && !*key;
 }
 
+/* @word is PACKED_VQ=VALUE: lists that say what is so anyway are common. */
+static int parse_packed_vq(struct parse *p, const char *word)
+{
+	if (p->seen & PACKED_VQ_BIT)
+		return options_refuse(p->error, p->size, "devargs", word,
+				      "was given before; give it once");
+	p->seen |= PACKED_VQ_BIT;
+	if (strcmp(word, PACKED_VQ "=0"))
+		return options_refuse(p->error, p->size, "devargs", word,
+				      "must be 0, packed rings are not served");
+	return 0;
+}
+
 /* One KEY=VALUE of --devargs; @word is cut at the equals sign. */
 static int parse_devarg(struct parse *p, char *word)
 {
@@ -311,6 +328,8 @@ static int parse_devarg(struct parse *p, char *word)
 	const struct option_row *row = NULL;
 	size_t i;
 
+	if (!strncmp(word, PACKED_VQ "=", strlen(PACKED_VQ "=")))
+		return parse_packed_vq(p, word);
 	if (equals)
 		*equals = '\0';
 	for (i = 0; i < ARRAY_SIZE(rows) && !row; i++)

@@ -11,8 +11,9 @@
 #include "virtio/feature.h"
 
 #define MTU_MIN 68u
-/* After that many signs a peer's number of queues is taken for one of rings. */
+/* After that many signs a peer's number of queues is taken for one of rings; then for good. */
 #define RING_SIGNS 2u
+#define RING_PROOF 3u
 /* A peer that lied once is not worth more when it is told so. */
 #define LAST_WORD_TIMEOUT_MS 50
 
@@ -106,16 +107,24 @@ static bool mac_usable(const uint8_t mac[ETH_ALEN])
 /*
  * GET_QUEUE_NUM is a number of pairs to some peers and of rings to others, who refuse the
  * first ring beyond it or hang up, and may even end when they hear of it. So what was learned
- * is kept, for as long as the peer says the same number.
+ * is kept, for as long as the peer says the same number. What hang-ups alone told is tried once
+ * more, though, after a connection that lasted: another peer may have come in between.
  */
 static unsigned int count_served_pairs(struct device *d)
 {
 	unsigned int said = d->vhost->max_pairs;
 
-	if (said != d->said)
+	if (said != d->said) {
 		d->ring_signs = 0;
+		d->ring_trial = false;
+	}
 	d->said = said;
-	return d->ring_signs < RING_SIGNS ? said : MAX(said / 2, 1u);
+	return d->ring_signs < RING_SIGNS || d->ring_trial ? said : MAX(said / 2, 1u);
+}
+
+void device_lasted(struct device *d)
+{
+	d->ring_trial = d->ring_signs >= RING_SIGNS && d->ring_signs < RING_PROOF;
 }
 
 /* A refusal is a sure sign; who hangs up may have had another reason, once. */
@@ -124,7 +133,8 @@ static void learn_from_failure(struct device *d, int error)
 	if (d->rings.at < d->vhost->max_pairs || d->vport->pairs < 2 ||
 	    (error != -EREMOTEIO && error != -ECONNRESET))
 		return;
-	d->ring_signs += error == -EREMOTEIO ? RING_SIGNS : 1;
+	d->ring_signs = error == -EREMOTEIO ? RING_PROOF : d->ring_signs + 1;
+	d->ring_trial = false;
 	if (d->ring_signs >= RING_SIGNS)
 		d->vhost->why = "no such ring: the peer counts rings, not queue pairs";
 }
@@ -142,6 +152,7 @@ static int read_config(struct device *d)
 	vp->net_status = VIRTIO_NET_S_LINK_UP;
 	vp->max_pairs = count_served_pairs(d);
 	vp->mtu = 0;
+	vp->has_mac = false;
 	if (SERVES(d, len, mac, VIRTIO_NET_F_MAC) && mac_usable(space.mac)) {
 		vp->has_mac = true;
 		memcpy(vp->peer_mac, space.mac, ETH_ALEN);
@@ -318,6 +329,32 @@ static int start(struct device *d)
 	return r;
 }
 
+void device_fail(struct device *d)
+{
+	unsigned int timeout_ms = d->vhost->timeout_ms;
+
+	d->vhost->timeout_ms = LAST_WORD_TIMEOUT_MS;
+	set_status(d, d->vport->device_status | VIRTIO_CONFIG_S_FAILED);
+	d->vhost->timeout_ms = timeout_ms;
+}
+
+/* Is there someone to tell that it came to nothing? */
+static bool still_hears(int error)
+{
+	return error != -ECONNRESET && error != -ETIMEDOUT && error != -ECANCELED;
+}
+
+/* "If an irrecoverable error occurs, the driver SHOULD set FAILED" (3.1.1). */
+static void give_up(struct device *d, int error)
+{
+	const char *request = d->vhost->request, *why = d->vhost->why;
+
+	if (still_hears(error))
+		device_fail(d);
+	d->vhost->request = request;
+	d->vhost->why = why;
+}
+
 int device_bring_up(struct device *d)
 {
 	int r;
@@ -327,26 +364,21 @@ int device_bring_up(struct device *d)
 	r = negotiate(d);
 	if (!r)
 		r = start(d);
-	if (r)
+	if (r) {
 		learn_from_failure(d, r);
-	else if (d->ring_signs < RING_SIGNS)
+		give_up(d, r);
+		return r;
+	}
+	if (d->ring_signs < RING_SIGNS || d->ring_trial)
 		d->ring_signs = 0;
-	return r;
+	d->ring_trial = false;
+	return 0;
 }
 
 void device_shut_down(struct device *d)
 {
 	if (!rings_stop(&d->rings, d->vhost))
 		set_status(d, STATUS_RESET);
-}
-
-void device_fail(struct device *d)
-{
-	unsigned int timeout_ms = d->vhost->timeout_ms;
-
-	d->vhost->timeout_ms = LAST_WORD_TIMEOUT_MS;
-	set_status(d, d->vport->device_status | VIRTIO_CONFIG_S_FAILED);
-	d->vhost->timeout_ms = timeout_ms;
 }
 
 void device_forget(struct device *d)

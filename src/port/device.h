@@ -30,8 +30,9 @@ struct device {
 	struct rings rings;
 	struct ctrl ctrl;
 	/* of all connections: the number of queues that the peer said last, and signs so far
-	 * that it counts rings and not pairs */
+	 * that it counts rings and not pairs, which are put to the test once */
 	unsigned int said, ring_signs;
+	bool ring_trial;
 };
 
 /* From an open vhost to DRIVER_OK with every pair active that both sides have. */
@@ -40,6 +41,8 @@ int device_bring_up(struct device *d);
 void device_shut_down(struct device *d);
 /* Tells the peer that it broke the rules, without waiting long for its answer. */
 void device_fail(struct device *d);
+/* A connection lasted: what was only guessed about the peer may have been wrong. */
+void device_lasted(struct device *d);
 /* Forgets the connection: the mirror of opening vhost and of device_bring_up. */
 void device_forget(struct device *d);
 

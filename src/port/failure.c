@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/util.h"
 
 void failure_describe(const struct failure_log *f, const struct vhost *v, int error, char *buf,
 		      size_t size)
@@ -22,17 +23,26 @@ void failure_describe(const struct failure_log *f, const struct vhost *v, int er
 		 v->why && v->why[0] ? v->why : strerror(-error));
 }
 
-/* Is this reason a new one? */
+/* Puts @reason in front of the first @n, the last of which makes room for it. */
+static void remember(struct failure_log *f, const char *reason, unsigned int n)
+{
+	memmove(f->reasons[1], f->reasons[0], (n - 1) * sizeof(f->reasons[0]));
+	snprintf(f->reasons[0], sizeof(f->reasons[0]), "%s", reason);
+}
+
+/* Is this reason a new one, or one that was not met for longest, and so forgotten? */
 static bool is_new(struct failure_log *f, const char *reason)
 {
 	unsigned int i;
 
-	for (i = 0; i < f->n; i++)
-		if (!strcmp(reason, f->reasons[i]))
+	for (i = 0; i < f->n; i++) {
+		if (!strcmp(reason, f->reasons[i])) {
+			remember(f, reason, i + 1);
 			return false;
-	if (f->n == FAILURE_REASONS)
-		return false;
-	snprintf(f->reasons[f->n++], sizeof(f->reasons[0]), "%s", reason);
+		}
+	}
+	f->n = MIN(f->n + 1, FAILURE_REASONS);
+	remember(f, reason, f->n);
 	return true;
 }
 

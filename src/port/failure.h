@@ -6,14 +6,15 @@
 #include <stddef.h>
 #include <vubridge/vhost.h>
 
-/* Different reasons logged until the next success; nobody learns more from further ones. */
+/* Different reasons kept until the next success: one that comes back after as many others is
+ * logged again. */
 #define FAILURE_REASONS 8u
 #define FAILURE_LEN 128u
 
 struct failure_log {
 	const char *tag, *path;  /* of the lines, and where the peer is */
 	unsigned int queue_size; /* that was asked for */
-	char reasons[FAILURE_REASONS][FAILURE_LEN];
+	char reasons[FAILURE_REASONS][FAILURE_LEN]; /* met last comes first */
 	unsigned int n;
 };
 

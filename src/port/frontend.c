@@ -61,7 +61,7 @@ struct frontend {
 
 	sd_event *event;
 	sd_event_source *timer;
-	sd_event_source *defer;   /* a request of the owner failed: error says how */
+	sd_event_source *defer;   /* a request failed (error says how), or brought news */
 	sd_event_source *socket;  /* while UP */
 	sd_event_source *channel; /* while UP, if the peer has one to speak first on */
 	sd_event_source *inotify; /* client, while WAITING, if the directory is there */
@@ -187,6 +187,7 @@ static void close_and_retry(struct frontend *fe)
 	if (lasted) {
 		fe->backoff_ns = BACKOFF_MIN_NS;
 		failure_forget(&fe->failures);
+		device_lasted(&fe->device);
 	}
 	wait_and_retry(fe, !lasted);
 }
@@ -212,6 +213,13 @@ static void lose(struct frontend *fe, int error)
 	disconnect(fe);
 }
 
+/* What the peer told while it was asked something else, the loop sees to. */
+static void keep_news(struct frontend *fe)
+{
+	if (fe->vhost->news != VHOST_NEWS_NONE)
+		sd_event_source_set_enabled(fe->defer, SD_EVENT_ONESHOT);
+}
+
 static int refresh(struct frontend *fe)
 {
 	unsigned int changes;
@@ -233,6 +241,8 @@ static void hear_peer(struct frontend *fe)
 		r = refresh(fe);
 	if (r)
 		lose(fe, r);
+	else
+		keep_news(fe);
 }
 
 /* The socket, or the channel on which the peer speaks first. */
@@ -289,6 +299,7 @@ static int try_to_connect(struct frontend *fe)
 		disconnect(fe);
 		return 0;
 	}
+	keep_news(fe);
 	/* last: the kernel takes up to 15 ms to close it, which no carrier shall wait for */
 	fe->inotify = sd_event_source_disable_unref(fe->inotify);
 	return 0;
@@ -421,6 +432,7 @@ static int answer(struct frontend *fe, int error)
 		fe->error = error;
 		sd_event_source_set_enabled(fe->defer, SD_EVENT_ONESHOT);
 	}
+	keep_news(fe);
 	return error;
 }
 
@@ -430,8 +442,12 @@ static int on_defer(sd_event_source *source __attribute__((unused)), void *userd
 	int error = fe->error;
 
 	fe->error = 0;
-	if (error && fe->state == FRONTEND_UP)
+	if (fe->state != FRONTEND_UP)
+		return 0;
+	if (error)
 		lose(fe, error);
+	else
+		hear_peer(fe);
 	return 0;
 }
 

@@ -33,12 +33,21 @@ static struct vq_driver_config ring_config(const struct rings *r, unsigned int i
 	};
 }
 
+/* At once none of them is open: 0 would be one that is someone else's. */
+static int *alloc_fds(unsigned int n)
+{
+	int *fds = malloc(n * sizeof(*fds));
+	unsigned int i;
+
+	for (i = 0; fds && i < n; i++)
+		fds[i] = -1;
+	return fds;
+}
+
 static int open_fds(struct rings *r)
 {
 	unsigned int i;
 
-	for (i = 0; i < 2 * r->count; i++)
-		r->fds[i] = -1;
 	for (i = 0; i < 2 * r->count; i++) {
 		r->fds[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		if (r->fds[i] < 0)
@@ -73,7 +82,7 @@ int rings_open(struct rings *r, unsigned int pairs, unsigned int size, uint64_t 
 
 	*r = (struct rings){ .count = 2 * pairs, .size = size, .pool.fd = -1 };
 	r->vqs = calloc(r->count, sizeof(struct vq *));
-	r->fds = calloc(2 * r->count, sizeof(int));
+	r->fds = alloc_fds(2 * r->count);
 	if (r->vqs && r->fds)
 		error = open_fds(r);
 	if (!error)

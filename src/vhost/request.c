@@ -3,6 +3,7 @@
 
 #include "base/fdmsg.h"
 #include "base/util.h"
+#include "vhost/backend_channel.h"
 
 int request_fail(struct requester *r, uint32_t id, int err, const char *why)
 {
@@ -117,13 +118,41 @@ static int check_reply(struct requester *r, uint32_t id, const struct vhost_user
 	return 0;
 }
 
+/*
+ * Until the answer begins to come, what the peer says first is heard and answered: it may have
+ * but one thread, which waits for that before it goes on with our request.
+ */
+static int await_answer(struct requester *r, uint32_t id, const struct fdmsg_wait *wait)
+{
+	struct vhost *v = r->vhost;
+
+	while (v->backend_fd >= 0 && fdmsg_pending(v->fd) == 0) {
+		enum vhost_news news = VHOST_NEWS_NONE;
+		int ret = fdmsg_await(v->fd, v->backend_fd, wait);
+
+		if (ret < 0)
+			return receive_failed(r, id, ret);
+		ret = backend_channel_hear(v, r->reply_ack, &news);
+		if (ret < 0) {
+			r->broken = ret;
+			return ret;
+		}
+		if (news != VHOST_NEWS_NONE)
+			v->news = news;
+	}
+	return 0;
+}
+
 /* Receives the answer to @id into @reply; returns its size, from @min to @max bytes. */
 static int receive_reply(struct requester *r, uint32_t id, void *reply, uint32_t min, uint32_t max,
 			 const struct fdmsg_wait *wait)
 {
 	struct vhost_user_header hdr;
-	int ret = fdmsg_receive(r->vhost->fd, &hdr, sizeof(hdr), NULL, wait);
+	int ret = await_answer(r, id, wait);
 
+	if (ret < 0)
+		return ret;
+	ret = fdmsg_receive(r->vhost->fd, &hdr, sizeof(hdr), NULL, wait);
 	if (ret < 0)
 		return receive_failed(r, id, ret);
 	ret = check_reply(r, id, &hdr, min, max);

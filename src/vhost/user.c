@@ -74,6 +74,7 @@ static void user_close(struct vhost *v)
 	v->max_pairs = 0;
 	v->has_status = false;
 	v->has_config = false;
+	v->news = VHOST_NEWS_NONE;
 	u->requester = (struct requester){.vhost = v};
 	u->has_protocol_features = false;
 	u->protocol_features = 0;
@@ -404,6 +405,11 @@ static int user_hear(struct vhost *v, enum vhost_news *news)
 	if (n > 0) {
 		v->why = "the peer sent what it was not asked for";
 		return -EPROTO;
+	}
+	if (v->news != VHOST_NEWS_NONE) {
+		*news = v->news;
+		v->news = VHOST_NEWS_NONE;
+		return 0;
 	}
 	return backend_channel_hear(v, has(to_user(v), VHOST_USER_PROTOCOL_F_REPLY_ACK), news);
 }

@@ -118,6 +118,30 @@ peer_stop peer
 wait_carrier "$NS_A" vnet0 down
 stop "${PID[va]}"
 
+# ---- a backend that tells news, and then hangs or lies when it is asked for it ----
+n=0
+late() {
+  local name=late$n
+  n=$((n + 1))
+  peer_start "peer$name" --mtu 1400 --misbehave "$1" --misbehave-times 1 --misbehave-late
+  start_vubridge "$name" "$NS_A" --path "$SOCK_A" --iface "v$n"
+  logged "$name" 'carrier on'
+  tell link up
+  wait_until 8 sh -c "[ \$(grep -c 'carrier on' '$TMP/$name.log') = 2 ]" || fail "$1: $(cat "$TMP/$name.log")"
+  [ "$(log_lines "$name" 'cannot use|disconnect')" = 1 ] || fail "$1: not one line: $(cat "$TMP/$name.log")"
+  grep -qE "(disconnecting from .*|backend at .*): *$2" "$TMP/$name.log" || fail "$1: $(cat "$TMP/$name.log")"
+  stop "${PID[$name]}"
+  peer_stop "peer$name"
+}
+for request in GET_STATUS GET_CONFIG; do
+  late "hang-at:$request" "$request: no answer in time"
+  late "truncate-reply:$request" "$request: the peer hung up within its answer|$request: no answer in time"
+  late "oversize-reply:$request" "$request: the answer has the wrong size"
+  late "wrong-reply:$request" "$request: the answer is to another request"
+  late "reply-fd:$request" "$request: descriptors came with the answer"
+  late "double-reply:$request" '(GET_CONFIG|connection): the peer sent what it was not asked for'
+done
+
 # ---- frames that the backend queued while its link was down are not delivered late ----
 peer_start peer5 --mode generate --rate 2000
 start_vubridge ve "$NS_A" --path "$SOCK_A" --iface vnet0

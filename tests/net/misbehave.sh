@@ -80,8 +80,10 @@ lie used-len-zero 'rxq0.*used length too short'
 lie used-len-over 'rxq0.*used length beyond the buffer'
 lie used-len-64k 'rxq0.*used length beyond the buffer'
 lie used-len-over 'rxq0.*used length beyond' --no-feature MRG_RXBUF
+lie used-len-merged 'rxq0.*frame longer than any may be'
 lie num-buffers-zero 'rxq0.*number of buffers'
 lie num-buffers-over 'rxq0.*number of buffers'
+lie num-buffers:200 'rxq0.*frame scattered over too many buffers'
 lie hdr-csum 'rxq0.*checksum offset outside'
 lie hdr-csum 'rxq0.*checksum request that was not negotiated' --no-feature GUEST_CSUM
 lie hdr-gso 'rxq0.*segmentation type that was not negotiated'
@@ -90,6 +92,58 @@ lie scribble '(rxq0|txq0).*used '
 lie unasked-reply 'unasked|not asked'
 lie news 'back-end channel: a message that was not agreed on'
 lie news-half 'back-end channel: half a message'
+
+# two buffers for one: nothing says which of them lies, so the two frames come as one, and all
+# goes on
+cat >"$TMP/lengths.py" <<'PY'
+import socket, sys
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x88b5))
+s.bind((sys.argv[1], 0x88b5))
+s.settimeout(10)
+print("ready", flush=True)
+single, joined = 114, 114 + 12 + 114
+seen = []
+while joined not in seen or seen[-1] != single:
+    data, where = s.recvfrom(2000)
+    if where[2] != socket.PACKET_OUTGOING:
+        seen.append(len(data))
+assert seen.count(joined) == 1 and set(seen) == {single, joined}, seen
+PY
+start_peer peertwo --socket "$TMP/two.sock" --mode reflect --swap-mac --misbehave num-buffers:2
+start_vubridge two "$NS_A" --path "$TMP/two.sock" --iface vtwo
+wait_iface "$NS_A" vtwo
+in_ns "$NS_A" sysctl -qw net.ipv6.conf.vtwo.disable_ipv6=1
+ip -n "$NS_A" link set vtwo up
+wait_carrier "$NS_A" vtwo up
+start lengths ip netns exec "$NS_A" python3 "$TMP/lengths.py" vtwo
+wait_until 5 grep -q ready "$TMP/lengths.log" || fail "lengths.py does not listen"
+start twotraffic ip netns exec "$NS_A" python3 "$TMP/traffic.py" vtwo "$TMP/two.log" 'nothing says so'
+wait "${PID[lengths]}" || fail "num-buffers:2: $(cat "$TMP/lengths.log")"
+grep -q '^lying .*: 2 buffers instead of 1' "$TMP/peertwo.log" || fail "num-buffers:2: no lie"
+[ "$(log_lines two 'broke the rules|disconnecting|carrier off')" = 0 ] ||
+  fail "num-buffers:2: $(cat "$TMP/two.log")"
+stop "${PID[twotraffic]}"
+stop "${PID[two]}"
+
+# a ring that is written to after its pair was switched off: the other pair goes on, and it is
+# found when the pair is used again
+if [ "${IFACE_TYPE:-tap}" = tap ]; then
+  start_peer peeroff --socket "$TMP/off.sock" --mode reflect --queues 2 --misbehave used-switched-off \
+    --misbehave-times 1
+  start_vubridge off "$NS_A" --path "$TMP/off.sock" --iface voff --queues 2
+  wait_until 5 grep -q 'carrier on' "$TMP/off.log" || fail "used-switched-off: no carrier"
+  "$VUBCTL" -i "$TMP/off.control" set queues 1 || fail "used-switched-off: set queues 1"
+  wait_until 5 grep -q '^lying .*: used-switched-off' "$TMP/peeroff.log" || fail "used-switched-off: no lie"
+  sleep 0.3
+  [ "$(log_lines off 'broke the rules|disconnecting|carrier off')" = 0 ] ||
+    fail "used-switched-off: $(cat "$TMP/off.log")"
+  "$VUBCTL" -i "$TMP/off.control" set queues 2 || fail "used-switched-off: set queues 2"
+  wait_until 5 sh -c "[ \$(grep -c 'carrier on' '$TMP/off.log') = 2 ]" ||
+    fail "used-switched-off: $(cat "$TMP/off.log")"
+  [ "$(log_lines off 'rxq1: the backend broke the rules: used index jumped')" = 1 ] ||
+    fail "used-switched-off: $(cat "$TMP/off.log")"
+  stop "${PID[off]}"
+fi
 
 # a ring that is written to before it is enabled: found at the first look, without a frame
 start_peer peerearly --socket "$TMP/early.sock" --mode reflect --misbehave used-disabled --misbehave-times 1

@@ -112,7 +112,8 @@ static void reset(struct device *d)
 	message_unmap(d);
 	close_fd(&d->backend_fd);
 	close_fd(&d->fd);
-	d->owned = d->silent = d->ready = d->lied = false;
+	d->owned = d->silent = d->ready = d->lied = d->asked = false;
+	d->miscounted = false;
 	d->features = d->protocol_features = 0;
 	d->status = 0;
 	d->given = 0;
@@ -268,7 +269,7 @@ void device_hear(struct device *d)
 	}
 	row = proto_request(h.request);
 	why = check(d, &h, row, fds.n);
-	step = why ? LIE_NONE : misbehave_before(d, h.request);
+	step = why ? LIE_NONE : misbehave_before(d, h.request, &payload);
 	if (!why && step == LIE_NONE) {
 		result = message_handle(d, h.request, &payload, h.size, &fds, &why);
 		why = answer(d, &h, row, &payload, result, why);

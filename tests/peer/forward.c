@@ -134,6 +134,7 @@ static bool deliver(struct device *to, struct vq *out, struct frame *f, bool swa
 	    !feature_has(to->features, VIRTIO_NET_F_GUEST_CSUM))
 		complete_checksum(&g, f->len);
 	vq_give(out, g.span, f->len, &g.hdr);
+	misbehave_frame(to, out);
 	to->to_driver++;
 	to->given++;
 	return true;

@@ -28,14 +28,17 @@ enum lie_kind {
 	LIE_REPLY_FD,
 	LIE_NACK,
 	LIE_SLOW_AT,
+	LIE_ASK_FIRST,
 	/* anywhere on the socket */
 	LIE_GARBAGE,
 	LIE_TRUNCATE_MEMORY,
 	LIE_COUNT_RINGS,
 	LIE_USED_DISABLED,
+	LIE_USED_SWITCHED_OFF,
 	/* the argument is a number */
 	LIE_QUEUE_NUM,
 	LIE_SLOW,
+	LIE_NUM_BUFFERS,
 	/* in the rings, once frames have passed */
 	LIE_FIRST_IN_RINGS,
 };
@@ -157,6 +160,25 @@ static void lie_len_64k(struct device *d __attribute__((unused)), struct raw *ra
 	put_frame(raw, &honest, HONEST_LEN, 0x11000);
 }
 
+/* Each buffer is as long as it may be, but all of them are more than any frame. */
+static void lie_len_merged(struct device *d, struct raw *raw)
+{
+	struct virtio_net_hdr_v1 hdr = { 0 };
+	uint16_t n = 0, first = raw->avail, mask = (uint16_t)(raw->vr.num - 1);
+	uint32_t total = 0;
+
+	while (total <= FRAME_LEN_MAX + raw->hdr_len)
+		total += raw->vr.desc[raw->vr.avail->ring[(uint16_t)(first + n++) & mask]].len;
+	hdr.num_buffers = htole16(n);
+	memcpy(mapped(d, raw->vr.desc[raw->vr.avail->ring[first & mask]].addr, true), &hdr,
+	       raw->hdr_len);
+	while (n--) {
+		uint32_t head = next_head(raw);
+
+		put_used(raw, head, raw->vr.desc[head].len);
+	}
+}
+
 static void lie_buffers_zero(struct device *d __attribute__((unused)), struct raw *raw)
 {
 	put_hdr(raw, (struct virtio_net_hdr_v1){ .num_buffers = 0 });
@@ -276,12 +298,15 @@ static const struct lie lies[] = {
 	{ "reply-fd", LIE_REPLY_FD, NULL },
 	{ "nack", LIE_NACK, NULL },
 	{ "slow-at", LIE_SLOW_AT, NULL },
+	{ "ask-first", LIE_ASK_FIRST, NULL },
 	{ "garbage", LIE_GARBAGE, NULL },
 	{ "truncate-memory", LIE_TRUNCATE_MEMORY, NULL },
 	{ "count-rings", LIE_COUNT_RINGS, NULL },
 	{ "queue-num", LIE_QUEUE_NUM, NULL },
 	{ "slow", LIE_SLOW, NULL },
+	{ "num-buffers", LIE_NUM_BUFFERS, NULL },
 	{ "used-disabled", LIE_USED_DISABLED, NULL },
+	{ "used-switched-off", LIE_USED_SWITCHED_OFF, NULL },
 	{ "used-jump", LIE_FIRST_IN_RINGS, lie_used_jump },
 	{ "used-back", LIE_FIRST_IN_RINGS, lie_used_back },
 	{ "used-id", LIE_FIRST_IN_RINGS, lie_used_id },
@@ -289,6 +314,7 @@ static const struct lie lies[] = {
 	{ "used-len-zero", LIE_FIRST_IN_RINGS, lie_len_zero },
 	{ "used-len-over", LIE_FIRST_IN_RINGS, lie_len_over },
 	{ "used-len-64k", LIE_FIRST_IN_RINGS, lie_len_64k },
+	{ "used-len-merged", LIE_FIRST_IN_RINGS, lie_len_merged },
 	{ "num-buffers-zero", LIE_FIRST_IN_RINGS, lie_buffers_zero },
 	{ "num-buffers-over", LIE_FIRST_IN_RINGS, lie_buffers_over },
 	{ "hdr-csum", LIE_FIRST_IN_RINGS, lie_hdr_csum },
@@ -306,7 +332,7 @@ static const struct lie lies[] = {
 
 static bool takes_number(const struct lie *lie)
 {
-	return lie->kind == LIE_QUEUE_NUM || lie->kind == LIE_SLOW;
+	return lie->kind == LIE_QUEUE_NUM || lie->kind == LIE_SLOW || lie->kind == LIE_NUM_BUFFERS;
 }
 
 void misbehave_list(void)
@@ -352,13 +378,15 @@ static const struct lie *current(const struct device *d)
 {
 	const struct misbehaviour *m = &d->config->lie;
 
-	return m->lie && d->connections <= m->times ? m->lie : NULL;
+	if (!m->lie || d->connections > m->times || (m->once_ready && !d->ready))
+		return NULL;
+	return m->lie;
 }
 
-/* The receive ring, of which the peer has taken @avail entries. */
-static void open_raw(struct raw *raw, const struct device *d, uint16_t avail)
+/* Receive ring @index, of which the peer has taken @avail entries. */
+static void open_raw(struct raw *raw, const struct device *d, unsigned int index, uint16_t avail)
 {
-	const struct peer_ring *ring = &d->rings[0];
+	const struct peer_ring *ring = &d->rings[index];
 
 	*raw = (struct raw){
 		.device = d,
@@ -372,16 +400,23 @@ static void open_raw(struct raw *raw, const struct device *d, uint16_t avail)
 	raw->used = raw->vr.used->idx;
 }
 
-/* Writes to a ring that is not enabled: more than the driver can have made available. */
-static void use_disabled_ring(struct device *d)
+/*
+ * Writes to a ring that is not enabled: more than the driver can have made available. That is
+ * the first one before it is enabled, or the second pair's when it is switched off.
+ */
+static void use_disabled_ring(struct device *d, const struct lie *lie,
+			      const struct vhost_vring_state *state)
 {
-	const struct peer_ring *ring = &d->rings[0];
+	unsigned int index = lie->kind == LIE_USED_DISABLED ? 0 : 2;
+	const struct peer_ring *ring = &d->rings[index];
 	struct raw raw;
 
-	if (!ring->has_addr || ring->enabled)
+	if (lie->kind == LIE_USED_DISABLED ? ring->enabled : state->index != 2 || state->num)
 		return;
-	open_raw(&raw, d, ring->base);
-	printf("lying %s: used-disabled\n", d->path);
+	if (!ring->has_addr)
+		return;
+	open_raw(&raw, d, index, ring->base);
+	printf("lying %s: %s\n", d->path, lie->name);
 	lie_used_jump(d, &raw);
 }
 
@@ -394,15 +429,43 @@ static void be_slow(const struct device *d, const struct lie *lie, uint32_t requ
 		usleep(1000000);
 }
 
-enum lie_step misbehave_before(struct device *d, uint32_t request)
+/*
+ * No lie, but what a backend with one thread may do: it tells news, once, and waits for the
+ * answer to that before it gives its own.
+ */
+static void ask_first(struct device *d)
+{
+	const struct fdmsg_wait wait = fdmsg_wait_ms(10000, -1);
+	struct vhost_user_header h = {
+		.request = VHOST_USER_BACKEND_CONFIG_CHANGE_MSG,
+		.flags = VHOST_USER_VERSION | VHOST_USER_NEED_REPLY_MASK,
+	};
+	const struct iovec iov = { &h, sizeof(h) };
+	uint64_t result = 1;
+	int r;
+
+	if (d->asked || d->backend_fd < 0)
+		return;
+	d->asked = true;
+	r = fdmsg_send(d->backend_fd, &iov, 1, NULL, 0, &wait);
+	if (!r)
+		r = fdmsg_receive(d->backend_fd, &h, sizeof(h), NULL, &wait);
+	if (!r)
+		r = fdmsg_receive(d->backend_fd, &result, sizeof(result), NULL, &wait);
+	printf("asked %s: %s\n", d->path, r || result ? "no answer" : "answered");
+}
+
+enum lie_step misbehave_before(struct device *d, uint32_t request,
+			       const union vhost_user_payload *payload)
 {
 	const struct lie *lie = current(d);
 	char bytes[64];
 
 	if (lie)
 		be_slow(d, lie, request);
-	if (lie && lie->kind == LIE_USED_DISABLED && request == VHOST_USER_SET_VRING_ENABLE)
-		use_disabled_ring(d);
+	if (lie && request == VHOST_USER_SET_VRING_ENABLE &&
+	    (lie->kind == LIE_USED_DISABLED || lie->kind == LIE_USED_SWITCHED_OFF))
+		use_disabled_ring(d, lie, &payload->state);
 	if (lie && lie->kind == LIE_GARBAGE && request == VHOST_USER_GET_FEATURES) {
 		memset(bytes, 0xa5, sizeof(bytes));
 		if (send(d->fd, bytes, sizeof(bytes), MSG_NOSIGNAL) < 0)
@@ -411,6 +474,8 @@ enum lie_step misbehave_before(struct device *d, uint32_t request)
 	}
 	if (!lie || request != d->config->lie.arg)
 		return LIE_NONE;
+	if (lie->kind == LIE_ASK_FIRST)
+		ask_first(d);
 	if (lie->kind == LIE_HANG_AT)
 		return LIE_HANG;
 	return lie->kind == LIE_CLOSE_AT ? LIE_CLOSE : LIE_NONE;
@@ -432,6 +497,22 @@ uint64_t misbehave_queue_num(const struct device *d, uint64_t truth)
 	if (lie && lie->kind == LIE_COUNT_RINGS)
 		return 2 * truth;
 	return lie && lie->kind == LIE_QUEUE_NUM ? d->config->lie.arg : truth;
+}
+
+/* In one piece, so that the second is there when the first has been read. */
+static int send_twice(struct device *d, uint32_t request, uint32_t size, void *payload)
+{
+	const struct fdmsg_wait wait = fdmsg_wait_ms(1000, -1);
+	struct vhost_user_header h = {
+		.request = request,
+		.flags = VHOST_USER_VERSION | VHOST_USER_REPLY_MASK,
+		.size = size,
+	};
+	const struct iovec iov[] = {
+		{ &h, sizeof(h) }, { payload, size }, { &h, sizeof(h) }, { payload, size },
+	};
+
+	return fdmsg_send(d->fd, iov, ARRAY_SIZE(iov), NULL, 0, &wait);
 }
 
 static int send_answer(struct device *d, uint32_t request, uint32_t size, const void *payload,
@@ -464,8 +545,7 @@ int misbehave_answer(struct device *d, uint32_t request, const void *payload, ui
 	case LIE_WRONG_REPLY:
 		return send_answer(d, request + 1, size, padded, size, NULL, 0);
 	case LIE_DOUBLE_REPLY:
-		send_answer(d, request, size, padded, size, NULL, 0);
-		break;
+		return send_twice(d, request, size, padded);
 	case LIE_REPLY_FD:
 		return send_answer(d, request, size, padded, size, &fd, 1);
 	case LIE_NACK:
@@ -486,10 +566,30 @@ void misbehave_rings(struct device *d)
 	if (!lie || !lie->in_rings || d->lied || !vq || d->given < d->config->lie.after)
 		return;
 	d->lied = true;
-	open_raw(&raw, d, vq_device_base(vq));
+	open_raw(&raw, d, 0, vq_device_base(vq));
 	printf("lying %s: %s\n", d->path, lie->name);
 	lie->in_rings(d, &raw);
 	if (d->fd >= 0 && d->rings[0].call >= 0 &&
 	    write(d->rings[0].call, &one, sizeof(one)) < 0)
 		perror("vu_peer: call");
+}
+
+/* One frame is said to span other buffers than it does; the next ones are honest. */
+void misbehave_frame(struct device *d, const struct vq *out)
+{
+	const struct lie *lie = current(d);
+	uint16_t *num_buffers;
+	struct raw raw;
+
+	if (!lie || lie->kind != LIE_NUM_BUFFERS || d->miscounted ||
+	    d->given < d->config->lie.after || out != d->rings[0].vq)
+		return;
+	d->miscounted = true;
+	/* the buffer that was taken last; what is in it is not published yet */
+	open_raw(&raw, d, 0, (uint16_t)(vq_device_base(out) - 1));
+	num_buffers = (uint16_t *)((uint8_t *)mapped(d, raw.vr.desc[next_head(&raw)].addr, true) +
+				   offsetof(struct virtio_net_hdr_v1, num_buffers));
+	printf("lying %s: %u buffers instead of %u\n", d->path, d->config->lie.arg,
+	       le16toh(*num_buffers));
+	*num_buffers = htole16((uint16_t)d->config->lie.arg);
 }

@@ -28,6 +28,7 @@ struct misbehaviour {
 	uint32_t arg;          /* a request's number, or a number */
 	uint64_t after;        /* frames given to the driver before a lie in the rings */
 	unsigned int times;    /* connections that it is for, the first ones */
+	bool once_ready;       /* not before all rings run */
 };
 
 struct peer_config {
@@ -69,7 +70,7 @@ struct device {
 	int backend_fd; /* where we may speak first */
 	struct vq_device_memory memory;
 	struct peer_ring rings[2 * PEER_MAX_PAIRS];
-	bool lied;
+	bool lied, asked, miscounted;
 	uint64_t given; /* frames to the driver on this connection */
 
 	/* of all connections */
@@ -125,9 +126,12 @@ bool misbehave_parse(const char *text, struct misbehaviour *m);
 void misbehave_list(void);
 /* The driver has sent @request: what happens instead of, or around, the answer. */
 enum lie_step { LIE_NONE, LIE_HANG, LIE_CLOSE };
-enum lie_step misbehave_before(struct device *d, uint32_t request);
+enum lie_step misbehave_before(struct device *d, uint32_t request,
+			       const union vhost_user_payload *payload);
 /* Sends @size bytes of answer, perhaps not quite. */
 int misbehave_answer(struct device *d, uint32_t request, const void *payload, uint32_t size);
+/* A frame was given to the driver by @out, and is not published yet. */
+void misbehave_frame(struct device *d, const struct vq *out);
 /* Lies in the rings, when it is time. */
 void misbehave_rings(struct device *d);
 /* Does what it wants to the memory that the driver shares. */

@@ -68,6 +68,7 @@ static const char help[] =
 	"  --misbehave WHAT[:ARG]   one of the list below\n"
 	"  --after N                frames before a lie in the rings, default 10\n"
 	"  --misbehave-times N      connections that see it, default all\n"
+	"  --misbehave-late         not before all rings of a connection run\n"
 	"  --commands               read lines from standard input and tell the drivers:\n"
 	"                           link up|down, mtu N, mac MAC, announce, needs-reset\n"
 	"SIGUSR1 prints counters; SIGTERM ends. WHAT is one of:\n";
@@ -127,7 +128,7 @@ static const struct option options[] = {
 	{ "rate", 1, NULL, 'r' },	       { "count", 1, NULL, 'C' },
 	{ "misbehave", 1, NULL, 'b' },	       { "after", 1, NULL, 'a' },
 	{ "misbehave-times", 1, NULL, 't' },   { "commands", 0, NULL, 'i' },
-	{ "help", 0, NULL, 'h' },
+	{ "misbehave-late", 0, NULL, 'L' },    { "help", 0, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -165,6 +166,7 @@ static void set_option(struct peer *p, int code, const char *name, const char *v
 	case 'C': c->count = number(name, v, UINT64_MAX); break;
 	case 'a': c->lie.after = number(name, v, UINT64_MAX); break;
 	case 't': c->lie.times = (unsigned int)number(name, v, UINT32_MAX); break;
+	case 'L': c->lie.once_ready = true; break;
 	case 'b':
 		if (!misbehave_parse(v, &c->lie))
 			usage_error(name, v);

@@ -138,6 +138,22 @@ static void send_bytes(int fd, struct message *m, size_t len, int with_fd)
 	fdmsg_send(fd, &iov, 1, &with_fd, with_fd >= 0, &wait);
 }
 
+/* Whether the front-end answered. */
+static bool ask_first(int channel)
+{
+	struct vhost_user_header hdr = {
+		.request = VHOST_USER_BACKEND_CONFIG_CHANGE_MSG,
+		.flags = VHOST_USER_VERSION | VHOST_USER_NEED_REPLY_MASK,
+	};
+	const struct iovec iov = {&hdr, sizeof(hdr)};
+	struct fdmsg_wait wait = for_long();
+	uint64_t result = 1;
+
+	return !fdmsg_send(channel, &iov, 1, NULL, 0, &wait) &&
+	       !fdmsg_receive(channel, &hdr, sizeof(hdr), NULL, &wait) &&
+	       !fdmsg_receive(channel, &result, sizeof(result), NULL, &wait) && result == 0;
+}
+
 static bool goes_on(enum fault fault)
 {
 	return fault != CLOSE && fault != TRUNCATE && fault != TRUNCATE_HEAD;
@@ -179,6 +195,8 @@ static bool serve_one(struct peer *p, int fd, bool *silent)
 		eventfd_write(p->v->cancel_fd, 1);
 	if (fault == CLOSE || *silent || p->complaint)
 		return fault != CLOSE && !p->complaint;
+	if (fault == ASK_FIRST && !ask_first(p->channel))
+		return false;
 	usleep(p->slow_ms * 1000);
 	if (answer(p, &m))
 		send_answer(fd, &m, fault);

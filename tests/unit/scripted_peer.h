@@ -36,6 +36,7 @@ enum fault {
 	WITH_FD,
 	DOUBLE,
 	NACK,
+	ASK_FIRST,     /* has one thread: tells news and waits for the answer to that */
 };
 
 struct message {

@@ -59,6 +59,77 @@ static void test_config_change(void **state)
 	scripted_peer_stop(p);
 }
 
+/* A peer with one thread waits for our answer before it gives its own: neither waits long. */
+static void test_asked_while_asking(void **state)
+{
+	struct peer *p = *state;
+	enum vhost_news news;
+	uint8_t config[2];
+
+	p->fault = ASK_FIRST;
+	p->fault_at = 6;
+	scripted_peer_start(p);
+	assert_int_equal(p->v->ops->open(p->v), 0);
+	assert_int_equal(p->n, 6);
+	p->v->timeout_ms = LONG_MS / 5;
+	assert_int_equal(p->v->ops->get_config(p->v, config, 0, sizeof(config)), 0);
+	/* the news is kept */
+	assert_int_equal(p->v->ops->hear(p->v, &news), 0);
+	assert_int_equal(news, VHOST_NEWS_CONFIG);
+	assert_int_equal(scripted_peer_hear(p->v), 0);
+	scripted_peer_stop(p);
+}
+
+/* What may not be said there may not be said then either. */
+static void test_wrong_while_asking(void **state)
+{
+	const struct vhost_user_header hdr = {
+		.request = VHOST_USER_BACKEND_IOTLB_MSG,
+		.flags = VHOST_USER_VERSION,
+	};
+	const struct iovec iov = {(void *)&hdr, sizeof(hdr)};
+	const struct fdmsg_wait wait = fdmsg_wait_ms(LONG_MS, -1);
+	struct peer *p = *state;
+	uint8_t config[2];
+
+	p->fault = HANG;
+	p->fault_at = 7;
+	scripted_peer_start(p);
+	assert_int_equal(p->v->ops->open(p->v), 0);
+	assert_int_equal(p->v->ops->get_config(p->v, config, 0, sizeof(config)), 0);
+	assert_int_equal(fdmsg_send(p->channel, &iov, 1, NULL, 0, &wait), 0);
+	assert_int_equal(p->v->ops->get_config(p->v, config, 0, sizeof(config)), -EPROTO);
+	assert_string_equal(p->v->request, "back-end channel");
+	/* questions and answers are out of step now */
+	assert_int_equal(p->v->ops->get_config(p->v, config, 0, sizeof(config)), -EPROTO);
+	assert_string_equal(p->v->why, "an earlier request failed");
+	scripted_peer_stop(p);
+}
+
+/* A peer that never stops talking there is not waited for longer than another. */
+static void test_talk_while_asking(void **state)
+{
+	const struct vhost_user_header hdr = {.request = NEWS, .flags = VHOST_USER_VERSION};
+	struct peer *p = *state;
+	struct vhost_user_header many[4096];
+	const struct iovec iov = {many, sizeof(many)};
+	const struct fdmsg_wait wait = fdmsg_wait_ms(LONG_MS, -1);
+	uint8_t config[2];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(many); i++)
+		many[i] = hdr;
+	p->fault = HANG;
+	p->fault_at = 7;
+	scripted_peer_start(p);
+	assert_int_equal(p->v->ops->open(p->v), 0);
+	assert_int_equal(p->v->ops->get_config(p->v, config, 0, sizeof(config)), 0);
+	assert_int_equal(fdmsg_send(p->channel, &iov, 1, NULL, 0, &wait), 0);
+	p->v->timeout_ms = 1; /* over before all of them are heard, or just after */
+	assert_int_equal(p->v->ops->get_config(p->v, config, 0, sizeof(config)), -ETIMEDOUT);
+	scripted_peer_stop(p);
+}
+
 /* Who asks for an answer and leaves has told the news all the same. */
 static void test_answer_not_awaited(void **state)
 {
@@ -159,6 +230,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_config_change),
+		TEST(test_asked_while_asking),
+		TEST(test_wrong_while_asking),
+		TEST(test_talk_while_asking),
 		TEST(test_answer_not_awaited),
 		TEST(test_channel_closed),
 		TEST(test_channel_needs_config),

@@ -124,6 +124,14 @@ static void test_short_configuration(void **state)
 	assert_int_equal(b->vport.net_status, VIRTIO_NET_S_LINK_UP);
 }
 
+/* The last word of an initialisation that came to nothing (3.1.1). */
+static void assert_told_failed(const struct fake_vhost *b)
+{
+	assert_int_equal(b->calls[b->n - 1], SET_STATUS);
+	assert_true(b->values[b->n - 1] & VIRTIO_CONFIG_S_FAILED);
+	assert_true(b->vport.device_status & VIRTIO_CONFIG_S_FAILED);
+}
+
 static void test_wrong_configuration(void **state)
 {
 	struct fake_vhost *b = *state;
@@ -136,6 +144,7 @@ static void test_wrong_configuration(void **state)
 	b->config.mtu = htole16(67);
 	assert_int_equal(device_bring_up(&b->device), -EPROTO);
 	assert_string_equal(b->vhost.request, "GET_CONFIG");
+	assert_told_failed(b);
 }
 
 static void test_features_not_ok(void **state)
@@ -146,6 +155,28 @@ static void test_features_not_ok(void **state)
 	b->hides = VIRTIO_CONFIG_S_FEATURES_OK;
 	assert_int_equal(device_bring_up(&b->device), -EPROTO);
 	assert_string_equal(b->vhost.request, "GET_STATUS");
+	assert_int_equal(b->values[b->n - 1], STATUS_FEATURES_OK | VIRTIO_CONFIG_S_FAILED);
+	assert_told_failed(b);
+}
+
+/* A refusal of whatever it was; its name and reason are left for the log. */
+static void test_refused_at_every_step(void **state)
+{
+	struct fake_vhost *b = *state;
+	int steps, step;
+
+	b->keeps_status = true;
+	assert_int_equal(device_bring_up(&b->device), 0);
+	steps = b->n;
+	for (step = 2; step < steps; step++) { /* from reset there is no way but to ACKNOWLEDGE */
+		device_forget(&b->device);
+		b->n = 0;
+		b->fail_at = step;
+		assert_int_equal(device_bring_up(&b->device), -EREMOTEIO);
+		assert_int_equal(b->n, step + 2);
+		assert_told_failed(b);
+		b->fail_at = -1;
+	}
 }
 
 /* Whichever request fails, the attempt does, and leaves nothing behind. */
@@ -210,6 +241,9 @@ static void test_refresh(void **state)
 	b->config.mac[5] = 9;
 	assert_int_equal(device_refresh(&b->device, &changes), 0);
 	assert_int_equal(changes, VPORT_LINK | VPORT_ANNOUNCE | VPORT_MAC);
+	b->config.mac[0] = 1; /* no address any more */
+	assert_int_equal(device_refresh(&b->device, &changes), 0);
+	assert_false(b->vport.has_mac);
 	b->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
 	assert_int_equal(device_refresh(&b->device, &changes), -ENODEV);
 	assert_int_equal(changes, 0);
@@ -253,6 +287,7 @@ int main(void)
 		TEST(test_short_configuration),
 		TEST(test_wrong_configuration),
 		TEST(test_features_not_ok),
+		TEST(test_refused_at_every_step),
 		TEST(test_failure_at_every_step),
 		TEST(test_write_config),
 		TEST(test_refresh),

@@ -43,8 +43,11 @@ static void assert_refused_at(struct fake_vhost *b, int refused, int error)
 	b->error = error;
 	assert_int_equal(device_bring_up(&b->device), refused < 0 ? 0 : error);
 	if (refused >= 0) {
-		assert_int_equal(b->calls[b->n - 1], SET_VRING_CALL);
-		assert_int_equal(b->values[b->n - 1], refused);
+		/* the last but for FAILED, which who still hears is told */
+		int last = b->n - 1 - (error == -EREMOTEIO);
+
+		assert_int_equal(b->calls[last], SET_VRING_CALL);
+		assert_int_equal(b->values[last], refused);
 	}
 }
 
@@ -99,6 +102,55 @@ static void test_pairs_counted_by_hang_ups(void **state)
 	assert_pairs(b, 2);
 }
 
+static void guess_rings(struct fake_vhost *b)
+{
+	int i;
+
+	b->device.config.pairs = 8;
+	for (i = 0; i < 2; i++) {
+		assert_refused_at(b, 4, -ECONNRESET);
+		device_forget(&b->device);
+	}
+	assert_pairs(b, 2);
+	assert_pairs(b, 2);
+}
+
+/* The guess is tried once more after a connection that lasted: it may have been wrong. */
+static void test_guess_that_was_wrong(void **state)
+{
+	struct fake_vhost *b = *state;
+
+	guess_rings(b);
+	device_lasted(&b->device);
+	assert_refused_at(b, 2, -ETIMEDOUT); /* says nothing of it */
+	device_forget(&b->device);
+	assert_pairs(b, 4);
+	assert_int_equal(b->device.ring_signs, 0);
+	assert_pairs(b, 4);
+}
+
+/* And once only, if it was right. */
+static void test_guess_that_was_right(void **state)
+{
+	struct fake_vhost *b = *state;
+
+	guess_rings(b);
+	device_lasted(&b->device);
+	assert_refused_at(b, 4, -ECONNRESET);
+	assert_non_null(strstr(b->vhost.why, "counts rings"));
+	device_forget(&b->device);
+	assert_pairs(b, 2);
+	device_lasted(&b->device);
+	assert_pairs(b, 2);
+	/* a refusal needs no trial */
+	b->vhost.max_pairs = 6;
+	assert_refused_at(b, 6, -EREMOTEIO);
+	device_forget(&b->device);
+	assert_pairs(b, 3);
+	device_lasted(&b->device);
+	assert_pairs(b, 3);
+}
+
 /* What is refused for another reason halves nothing. */
 static void test_pairs_refused(void **state)
 {
@@ -117,7 +169,7 @@ static void test_pairs_refused(void **state)
 	b->error = -EREMOTEIO;
 	b->n = 0;
 	assert_int_equal(device_bring_up(&b->device), -EREMOTEIO);
-	assert_int_equal(b->calls[b->n - 1], SET_FEATURES);
+	assert_int_equal(b->calls[b->n - 2], SET_FEATURES);
 	device_forget(&b->device);
 	assert_pairs(b, 4);
 	/* one pair is what everyone has */
@@ -225,6 +277,8 @@ int main(void)
 		TEST(test_several_pairs),
 		TEST(test_pairs_counted_as_rings),
 		TEST(test_pairs_counted_by_hang_ups),
+		TEST(test_guess_that_was_wrong),
+		TEST(test_guess_that_was_right),
 		TEST(test_pairs_refused),
 		TEST(test_pairs_without_mq),
 		TEST(test_pairs_at_run_time),

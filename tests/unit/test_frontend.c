@@ -32,7 +32,7 @@ struct bench {
 	struct vport *vp;
 	struct listener *listen;
 	struct log_capture log;
-	unsigned int ups, downs;
+	unsigned int ups, downs, changes;
 	int refuse; /* what up returns */
 };
 
@@ -49,7 +49,16 @@ static void on_down(void *owner)
 	((struct bench *)owner)->downs++;
 }
 
-static const struct vport_events events = { .up = on_up, .down = on_down };
+static void on_changed(void *owner, unsigned int changes)
+{
+	((struct bench *)owner)->changes |= changes;
+}
+
+static const struct vport_events events = {
+	.up = on_up,
+	.down = on_down,
+	.changed = on_changed,
+};
 
 static void open_frontend(struct bench *b, const char *path)
 {
@@ -141,6 +150,27 @@ static void test_request_fails(void **state)
 	scripted_peer_stop(b.peer);
 }
 
+/* What is told while a request is under way is asked for afterwards. */
+static void test_news_meanwhile(void **state)
+{
+	struct bench b = { .peer = *state };
+	uint64_t deadline = now_ns() + PATIENCE_NS;
+	int before;
+
+	come_up(&b);
+	fail_next(&b, ASK_FIRST);
+	before = b.peer->n;
+	assert_int_equal(b.vp->ops->set_mtu(b.vp, 1400), 0);
+	while (b.peer->n < before + 3) { /* NET_SET_MTU, GET_STATUS, GET_CONFIG */
+		assert_true(now_ns() < deadline);
+		assert_true(sd_event_run(b.event, 10000) >= 0);
+	}
+	assert_int_equal(b.peer->got[before + 2].hdr.request, VHOST_USER_GET_CONFIG);
+	assert_int_equal(b.downs, 0);
+	close_frontend(&b);
+	scripted_peer_stop(b.peer);
+}
+
 /* What the owner cannot use is given up, with a line. */
 static void test_owner_refuses(void **state)
 {
@@ -207,6 +237,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_write_config),
 		TEST(test_request_fails),
+		TEST(test_news_meanwhile),
 		TEST(test_owner_refuses),
 		TEST(test_out_of_descriptors),
 	};

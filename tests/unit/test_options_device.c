@@ -212,12 +212,23 @@ static void test_devargs(void **state)
 	assert_devargs_refused("--devargs 'queues=2': was given before; give it once",
 			       "queues=1,queues=2");
 #define NO_KEY ": is not a key that is served here, see --help"
-	assert_devargs_refused("--devargs 'packed_vq'" NO_KEY, "path=s,packed_vq=1");
+	assert_devargs_refused("--devargs 'vectorized'" NO_KEY, "path=s,vectorized=1");
+	assert_devargs_refused("--devargs 'packed_vq'" NO_KEY, "path=s,packed_vq");
 	assert_devargs_refused("--devargs ''" NO_KEY, "path=s,");
 	assert_devargs_refused("--devargs 'queue-size'" NO_KEY, "queue-size=256");
 	assert_devargs_refused("--devargs 'help'" NO_KEY, "help");
 	assert_devargs_refused("--devargs 'hugepages'" NO_KEY, "hugepages");
 #undef NO_KEY
+	/* what is so anyway may be said */
+	parse_devargs(&run, "packed_vq=0,path=/tmp/a", "--queues=2");
+	assert_string_equal(run.o.path, "/tmp/a");
+	free(run.text);
+	assert_devargs_refused("--devargs 'packed_vq=1': must be 0, packed rings are not served",
+			       "path=s,packed_vq=1");
+	assert_devargs_refused("--devargs 'packed_vq=': must be 0, packed rings are not served",
+			       "path=s,packed_vq=");
+	assert_devargs_refused("--devargs 'packed_vq=0': was given before; give it once",
+			       "packed_vq=0,packed_vq=0");
 	parse_devargs(&run, "path=b", "--path=a");
 	assert_string_equal(run.error, "--devargs 'path=b': was given before; give it once");
 }
