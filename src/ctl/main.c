@@ -29,6 +29,9 @@ static const struct verb verbs[] = {
 	{"monitor", "", "events as they come", verb_monitor},
 	{"reconnect", "", "leave the backend and connect anew", verb_reconnect},
 	{"metrics", "", "counters as OpenMetrics text", verb_metrics},
+	{"capture",
+	 "FILE [--snaplen N] [--count N] [--queue N] [--direction { rx | tx }]",
+	 "frames at the rings, as pcapng; - is the standard output", verb_capture},
 	{"version", "", "of this program and each vubridge", verb_version},
 };
 

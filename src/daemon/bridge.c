@@ -40,6 +40,9 @@ struct bridge {
 	bool link_down;
 	unsigned int wanted_pairs;
 
+	struct capture *capture; /* NULL: there is none */
+	unsigned int capture_client;
+
 	/* of struct bridge_view */
 	enum path_kind kind;
 	uint64_t started, connected_since, carrier_since;
@@ -450,6 +453,7 @@ void bridge_close(struct bridge *b)
 	backend_close(b->backend);
 	listener_close(b->listen);
 	workers_close(b->workers);
+	capture_close(b->capture);
 	interface_close(&b->iface);
 	sd_event_unref(b->event);
 	free(b);
@@ -493,6 +497,30 @@ int bridge_reconnect(struct bridge *b)
 {
 	b->vport->ops->stop(b->vport);
 	return b->vport->ops->start(b->vport);
+}
+
+int bridge_capture(struct bridge *b, const struct capture_config *config, unsigned int client,
+		   const struct capture **out)
+{
+	int r = b->capture ? -EBUSY : capture_open(&b->capture, config);
+
+	*out = b->capture;
+	if (r)
+		return r;
+	b->capture_client = client;
+	workers_capture(b->workers, b->capture);
+	log_notice(tag(b), "a capture begins, by the control socket");
+	return 0;
+}
+
+void bridge_end_capture(struct bridge *b, unsigned int client)
+{
+	if (!b->capture || b->capture_client != client)
+		return;
+	workers_capture(b->workers, NULL);
+	capture_close(b->capture);
+	b->capture = NULL;
+	log_notice(tag(b), "the capture has ended");
 }
 
 struct bridge_view bridge_view(const struct bridge *b)

@@ -68,4 +68,13 @@ void bridge_set_poll(struct bridge *b, bool busy, unsigned int idle_us);
 /* Leaves the backend and begins to connect anew. */
 int bridge_reconnect(struct bridge *b);
 
+/*
+ * Begins to record for @client (of telemetry_call), in memory that is the bridge's: there is
+ * one capture at a time. -EBUSY: there is one already.
+ */
+int bridge_capture(struct bridge *b, const struct capture_config *config, unsigned int client,
+		   const struct capture **out);
+/* Ends the capture of @client, if there is one. */
+void bridge_end_capture(struct bridge *b, unsigned int client);
+
 #endif

@@ -61,6 +61,10 @@ static const struct telemetry_command commands[] = {
 	  command_ethdev_stats },
 	{ "/ethdev/xstats", "Returns all counters by name. Parameter: 0", false,
 	  command_ethdev_xstats },
+	{ "/vubridge/capture",
+	  "Records frames at the rings into the memory that comes with the answer, until the "
+	  "connection ends. Parameters: snaplen=N,queue=N,direction=rx|tx, all optional", true,
+	  command_capture },
 	{ "/vubridge/link", "Sets the link. Parameter: up or down", true, command_link },
 	{ "/vubridge/metrics", "Returns the names, units and help texts of all counters", false,
 	  command_metrics },
@@ -256,6 +260,7 @@ int control_start(struct control *c, sd_event *event)
 		.version = "vubridge " PACKAGE_VERSION,
 		.commands = commands,
 		.ncommands = ARRAY_SIZE(commands),
+		.left = command_left,
 		.owner = c->bridge,
 	};
 	r = telemetry_open(&c->telemetry, event, &config);

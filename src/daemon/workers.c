@@ -69,6 +69,15 @@ int workers_send(struct workers *ws, unsigned int pair, const void *packet, uint
 	return worker_send(worker_of(ws, pair), pair, packet, len);
 }
 
+void workers_capture(struct workers *ws, struct capture *c)
+{
+	unsigned int i;
+
+	for (i = 0; i < ws->kp->pairs; i++)
+		worker_capture(worker_of(ws, i), i, c ? capture_tap(c, i, true) : NULL,
+			       c ? capture_tap(c, i, false) : NULL);
+}
+
 void workers_set_poll(struct workers *ws, bool busy, unsigned int idle_us)
 {
 	unsigned int i;

@@ -39,6 +39,9 @@ void workers_run(struct workers *ws, struct vq **vqs, unsigned int n, uint64_t t
 /* Sends a packet of our own by the rings of @pair, as worker_send does. */
 int workers_send(struct workers *ws, unsigned int pair, const void *packet, uint32_t len);
 
+/* Records to @c what its configuration says; NULL: nothing any more. */
+void workers_capture(struct workers *ws, struct capture *c);
+
 /* Changes how all of them wait for work. */
 void workers_set_poll(struct workers *ws, bool busy, unsigned int idle_us);
 

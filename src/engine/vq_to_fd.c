@@ -143,6 +143,7 @@ static int take(struct lane *lane)
 	n = lane_take(lane, 0, want, 0, &error);
 	if (n && n < GATHER_FRAMES && lane->gathers && !error)
 		n = gather(lane, n, &error);
+	lane_capture(lane, lane->frames, n);
 	lane->nunits = n;
 	if (n && lane->merge)
 		lane->nunits = merge_batch(lane->merge, lane->frames, n, &lane->units);

@@ -97,6 +97,17 @@ int worker_send(struct worker *w, unsigned int pair, const void *packet, uint32_
 		       });
 }
 
+void worker_capture(struct worker *w, unsigned int pair, struct capture_tap *rx,
+		    struct capture_tap *tx)
+{
+	post(w, &(struct request){
+			.kind = REQUEST_CAPTURE,
+			.pair = &w->pairs[place_of_number(w, pair)],
+			.rx = rx,
+			.tx = tx,
+		});
+}
+
 void worker_set_poll(struct worker *w, bool busy, unsigned int idle_us)
 {
 	post(w, &(struct request){.kind = REQUEST_POLL, .busy = busy, .idle_us = idle_us});

@@ -15,7 +15,14 @@
 
 enum pair_state { PAIR_PARKED, PAIR_RUNNING, PAIR_FAILED };
 
-enum request_kind { REQUEST_START, REQUEST_STOP, REQUEST_SEND, REQUEST_POLL, REQUEST_QUIT };
+enum request_kind {
+	REQUEST_START,
+	REQUEST_STOP,
+	REQUEST_SEND,
+	REQUEST_CAPTURE,
+	REQUEST_POLL,
+	REQUEST_QUIT
+};
 
 struct pair;
 
@@ -26,6 +33,7 @@ struct request {
 	uint64_t taken;		       /* HOST_ bits of the peer */
 	const void *packet;	       /* to send */
 	uint32_t len;
+	struct capture_tap *rx, *tx;   /* to record to */
 	bool busy; /* how to poll */
 	unsigned int idle_us;
 	int result;
