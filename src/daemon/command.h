@@ -33,7 +33,9 @@ json_t *command_reconnect(struct telemetry_call *call);
 json_t *command_set_idle_us(struct telemetry_call *call);
 json_t *command_set_log_level(struct telemetry_call *call);
 json_t *command_set_mac(struct telemetry_call *call);
+json_t *command_set_merge(struct telemetry_call *call);
 json_t *command_set_mtu(struct telemetry_call *call);
+json_t *command_set_offload(struct telemetry_call *call);
 json_t *command_set_poll(struct telemetry_call *call);
 json_t *command_set_queues(struct telemetry_call *call);
 

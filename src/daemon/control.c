@@ -78,7 +78,12 @@ static const struct telemetry_command commands[] = {
 	  command_set_log_level },
 	{ "/vubridge/set/mac", "Sets the address of interface and device", true,
 	  command_set_mac },
+	{ "/vubridge/set/merge", "Sets what is merged into superframes: on, strict or off", true,
+	  command_set_merge },
 	{ "/vubridge/set/mtu", "Sets the MTU of the interface", true, command_set_mtu },
+	{ "/vubridge/set/offload",
+	  "Sets what becomes of checksums and superframes: auto, on or off. Connects anew where "
+	  "that has to be negotiated", true, command_set_offload },
 	{ "/vubridge/set/poll", "Sets whether an idle worker sleeps: adaptive or busy", true,
 	  command_set_poll },
 	{ "/vubridge/set/queues", "Sets how many queue pairs are used", true,

@@ -42,6 +42,9 @@ int workers_send(struct workers *ws, unsigned int pair, const void *packet, uint
 /* Records to @c what its configuration says; NULL: nothing any more. */
 void workers_capture(struct workers *ws, struct capture *c);
 
+/* Merges as @how, an enum options_merge, says, if the kernel takes superframes. */
+void workers_set_merge(struct workers *ws, int how);
+
 /* Changes how all of them wait for work. */
 void workers_set_poll(struct workers *ws, bool busy, unsigned int idle_us);
 

@@ -57,7 +57,8 @@ struct lane {
 	struct capture_tap *tap; /* NULL: nobody captures; survives lane_start */
 
 	/* vq_to_fd */
-	struct merge *merge;  /* NULL: frames go as they are; survives lane_start */
+	struct merge *next_merge; /* of batches to come, NULL: as they are; survives lane_start */
+	struct merge *merge;  /* of the batch in hand */
 	struct frame *units;  /* what is written: frames, or what merge made of them */
 	unsigned int nunits;  /* of the batch in hand */
 	unsigned int sent;    /* of them, so far */

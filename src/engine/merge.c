@@ -84,6 +84,14 @@ void merge_close(struct merge *m)
 	free(m);
 }
 
+void merge_configure(struct merge *m, const struct merge_config *config)
+{
+	uint8_t hdr_len = m->config.hdr_len;
+
+	m->config = *config;
+	m->config.hdr_len = hdr_len;
+}
+
 static uint8_t *headers_of(struct merge *m, unsigned int unit)
 {
 	return m->headers[unit] + HEADERS_PAD;

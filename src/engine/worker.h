@@ -57,6 +57,9 @@ int worker_send(struct worker *w, unsigned int pair, const void *packet, uint32_
 void worker_capture(struct worker *w, unsigned int pair, struct capture_tap *rx,
 		    struct capture_tap *tx);
 
+/* Changes what is merged, from the next batch on. */
+void worker_set_merge(struct worker *w, const struct merge_config *merge);
+
 /* Changes how it waits for work, busy and idle_us of its configuration, at any time. */
 void worker_set_poll(struct worker *w, bool busy, unsigned int idle_us);
 

@@ -149,6 +149,19 @@ static void capture(struct pair *p, struct capture_tap *rx, struct capture_tap *
 	p->to_vq.tap = tx;
 }
 
+void worker_thread_set_merge(struct worker *w, const struct merge_config *config)
+{
+	bool merges = config->tcp || config->udp_max > 1;
+	unsigned int i;
+
+	for (i = 0; i < w->npairs; i++) {
+		struct pair *p = &w->pairs[i];
+
+		merge_configure(p->merge, config);
+		p->to_fd.next_merge = merges ? p->merge : NULL;
+	}
+}
+
 static void set_poll(struct worker *w, bool busy, unsigned int idle_us)
 {
 	w->config.busy = busy;
@@ -173,6 +186,8 @@ static bool read_mail(struct worker *w)
 		req->result = send_own(req->pair, req->packet, req->len);
 	else if (kind == REQUEST_CAPTURE)
 		capture(req->pair, req->rx, req->tx);
+	else if (kind == REQUEST_MERGE)
+		worker_thread_set_merge(w, req->merge);
 	else if (kind == REQUEST_POLL)
 		set_poll(w, req->busy, req->idle_us);
 	__atomic_store_n(&req->answered, true, __ATOMIC_RELEASE);

@@ -119,7 +119,7 @@ gives '^    workers 2 io uring poll adaptive idle-us 50$' -i $a_path show
 gives '^    offloads rx CSUM TSO4 ' -i $a_path show
 gives '^             tx CSUM TSO4 ' -i $a_path show
 gives '^    features CSUM .* VERSION_1' -i $a_path show
-gives '^    log-level info$' -i $a_path show
+gives '^    offload auto merge on log-level info$' -i $a_path show
 json 'length == 1 and .[0].interface == "vnet0" and .[0].carrier.on and (.[0] | has("stats") | not)' -i $a_path show
 json '.[0].stats.queues | length == 2' -s -i $a_path show
 gives '^    frames  .*[1-9]' -s -i $a_path show
