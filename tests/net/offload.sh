@@ -106,7 +106,7 @@ wait_carrier "$NS_A" vnet0 up
 a set offload off
 wait_until 10 shows '.carrier.on and .backend.connects == 2 and .offloads.tx == []' || fail "$(a show)"
 
-for wrong in 'offload maybe' 'merge yes' "offload ''"; do
+for wrong in 'offload maybe' 'merge yes' 'offload 1'; do
   status=0
   # shellcheck disable=SC2086 # words are wanted
   a set $wrong >"$TMP/out" 2>&1 || status=$?
