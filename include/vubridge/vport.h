@@ -67,6 +67,8 @@ struct vport_ops {
 	int (*write_config)(struct vport *vp, size_t offset, const void *data, size_t len);
 	/* Tells the peer the interface's MTU, if it agreed to hear it. 0 or -errno. */
 	int (*set_mtu)(struct vport *vp, unsigned int mtu);
+	/* What may be negotiated from the next connection on: VIRTIO_F_ and _NET_F_ bits. */
+	void (*set_features)(struct vport *vp, uint64_t features);
 	/* Has the peer tell the network where mac is; -EOPNOTSUPP: it does not do that. */
 	int (*announce)(struct vport *vp);
 	/*

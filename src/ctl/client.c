@@ -27,6 +27,29 @@ set_error(struct client *c, const char *format, ...)
 	va_end(args);
 }
 
+/* A packet, and the descriptor that comes with it, if one does. */
+static ssize_t receive_packet(struct client *c)
+{
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = {.iov_base = c->buf, .iov_len = c->size};
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.buf,
+		.msg_controllen = sizeof(control.buf),
+	};
+	ssize_t n = recvmsg(c->fd, &msg, MSG_CMSG_CLOEXEC);
+	const struct cmsghdr *cmsg = n < 0 ? NULL : CMSG_FIRSTHDR(&msg);
+
+	close_fd(&c->passed);
+	if (cmsg && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS)
+		memcpy(&c->passed, CMSG_DATA(cmsg), sizeof(int));
+	return n;
+}
+
 /* One packet, as JSON. */
 static json_t *receive(struct client *c, int timeout_ms)
 {
@@ -38,7 +61,7 @@ static json_t *receive(struct client *c, int timeout_ms)
 		set_error(c, "no answer");
 		return NULL;
 	}
-	n = recv(c->fd, c->buf, c->size, 0);
+	n = receive_packet(c);
 	if (n <= 0) {
 		set_error(c, "the connection has ended");
 		return NULL;
@@ -74,7 +97,7 @@ int client_open(struct client *c, const struct find_entry *entry)
 {
 	const struct fdmsg_wait wait = fdmsg_wait_ms(ANSWER_MS, -1);
 
-	*c = (struct client){.name = entry->name, .size = GREETING_MAX};
+	*c = (struct client){.name = entry->name, .passed = -1, .size = GREETING_MAX};
 	c->buf = malloc(c->size);
 	c->fd = c->buf ? fdmsg_connect(entry->path, SOCK_SEQPACKET, &wait) : -ENOMEM;
 	if (c->fd < 0) {
@@ -91,6 +114,7 @@ int client_open(struct client *c, const struct find_entry *entry)
 void client_close(struct client *c)
 {
 	close_fd(&c->fd);
+	close_fd(&c->passed);
 	free(c->buf);
 	c->buf = NULL;
 }

@@ -13,7 +13,8 @@
 struct client {
 	const char *name; /* of the daemon, for what is told; borrowed */
 	int fd;
-	char *buf; /* [size] */
+	int passed; /* the descriptor that came with the last answer, or -1 */
+	char *buf;  /* [size] */
 	size_t size;
 	char error[CLIENT_ERROR_MAX]; /* of what failed last */
 };

@@ -23,12 +23,14 @@
 static const struct verb verbs[] = {
 	{"show", "", "state of each vubridge", verb_show},
 	{"stats", "[-w [SECONDS]] [-n COUNT]", "counters, with -w again and again", verb_stats},
-	{"set", "{ mac | mtu | queues | poll | idle-us | log-level } VALUE ...",
+	{"set", "{ mac | mtu | queues | offload | merge | poll | idle-us | log-level } VALUE ...",
 	 "change what can change at run time", verb_set},
 	{"link", "{ up | down }", "give the interface its carrier, or none", verb_link},
 	{"monitor", "", "events as they come", verb_monitor},
 	{"reconnect", "", "leave the backend and connect anew", verb_reconnect},
 	{"metrics", "", "counters as OpenMetrics text", verb_metrics},
+	{"capture", "FILE [--snaplen N] [--count N] [--queue N] [--direction { rx | tx }]",
+	 "frames at the rings, as pcapng; - is the standard output", verb_capture},
 	{"version", "", "of this program and each vubridge", verb_version},
 };
 

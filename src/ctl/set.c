@@ -13,6 +13,7 @@ static const struct {
 } settings[] = {
 	{"mac", "/vubridge/set/mac"},	      {"mtu", "/vubridge/set/mtu"},
 	{"queues", "/vubridge/set/queues"},   {"poll", "/vubridge/set/poll"},
+	{"offload", "/vubridge/set/offload"}, {"merge", "/vubridge/set/merge"},
 	{"idle-us", "/vubridge/set/idle-us"}, {"log-level", "/vubridge/set/log-level"},
 };
 
@@ -58,8 +59,8 @@ int verb_set(struct ctl *ctl, int argc, char **argv)
 		return ctl_misuse("set: takes what to set and its value, see help");
 	for (i = 0; i < argc; i += 2) {
 		if (!find_setting(argv[i]))
-			return ctl_misuse("set '%s': must be one of mac, mtu, queues, poll, "
-					  "idle-us, log-level",
+			return ctl_misuse("set '%s': must be one of mac, mtu, queues, "
+					  "offload, merge, poll, idle-us, log-level",
 					  argv[i]);
 		if (i + 1 == argc)
 			return ctl_misuse("set %s: needs a value", argv[i]);

@@ -96,7 +96,8 @@ static void print_show(const struct ctl *ctl, const json_t *state)
 	print_offloads(json_object_get(state, "offloads"));
 	printf("    features");
 	output_words(json_object_get(state, "features"));
-	printf("\n    log-level %s\n", output_string(state, "log_level"));
+	printf("\n    offload %s merge %s log-level %s\n", output_string(state, "offload"),
+	       output_string(state, "merge"), output_string(state, "log_level"));
 }
 
 /* @data: the array of a JSON answer */

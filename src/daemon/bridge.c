@@ -40,6 +40,10 @@ struct bridge {
 	/* what the user wants, through all connections */
 	bool link_down;
 	unsigned int wanted_pairs;
+	int offload, merge; /* enum options_offload, options_merge */
+
+	struct capture *capture; /* NULL: there is none */
+	unsigned int capture_client;
 
 	/* of struct bridge_view */
 	enum path_kind kind;
@@ -200,10 +204,9 @@ static int on_device_up(void *owner)
 	b->connected_since = realtime_ns();
 	/* all that the kernel can leave to us: what the backend does not do, the workers do */
 	r = b->iface.kport->ops->set_offload(b->iface.kport,
-					     b->options->offload == OPTIONS_OFFLOAD_OFF ?
+					     b->offload == OPTIONS_OFFLOAD_OFF ?
 						     0 :
 						     b->iface.kport->offloads);
-
 	if (r) {
 		log_error(tag(b), "cannot set the interface's offloads: %s", strerror(-r));
 		return r;
@@ -335,7 +338,7 @@ static uint64_t usable_features(const struct bridge *b)
 {
 	uint64_t features = FEATURE_RING_MASK | FEATURE_SHARED_MASK | FEATURE_DEVICE_MASK;
 
-	if (b->options->offload != OPTIONS_OFFLOAD_OFF)
+	if (b->offload != OPTIONS_OFFLOAD_OFF)
 		features |= b->iface.kport->offloads & FEATURE_OFFLOAD_MASK;
 	if (!b->options->cq)
 		features &= ~FEATURE_NET(CTRL_VQ);
@@ -455,6 +458,8 @@ int bridge_open(struct bridge **out, sd_event *event, const struct options *opti
 		.owner = b,
 	};
 	b->pairs = b->wanted_pairs = options->queues;
+	b->offload = options->offload;
+	b->merge = options->merge;
 	b->kind = kind;
 	b->started = b->connected_since = b->carrier_since = realtime_ns();
 	b->no_carrier = carrier_reason(&(const struct carrier_inputs){.wanted = true});
@@ -500,6 +505,7 @@ void bridge_close(struct bridge *b)
 	backend_close(b->backend);
 	listener_close(b->listen);
 	workers_close(b->workers);
+	capture_close(b->capture);
 	interface_close(&b->iface);
 	sd_event_source_disable_unref(b->renegotiate);
 	sd_event_unref(b->event);
@@ -535,6 +541,29 @@ int bridge_set_mtu(struct bridge *b, unsigned int mtu)
 	return mirror_set_mtu(&b->iface.mirror, mtu);
 }
 
+void bridge_set_merge(struct bridge *b, int how)
+{
+	b->merge = how;
+	workers_set_merge(b->workers,
+			  b->offload == OPTIONS_OFFLOAD_OFF ? OPTIONS_MERGE_OFF : how);
+}
+
+/* The interface is told by on_device_up, when backend and driver have agreed. */
+int bridge_set_offload(struct bridge *b, int how)
+{
+	const uint64_t before = usable_features(b);
+
+	b->offload = how;
+	bridge_set_merge(b, b->merge);
+	if (usable_features(b) == before)
+		return 0;
+	b->vport->ops->set_features(b->vport, usable_features(b));
+	if (!b->vport->connected)
+		return 0;
+	log_notice(tag(b), "reconnecting, to negotiate other offloads");
+	return bridge_reconnect(b);
+}
+
 void bridge_set_poll(struct bridge *b, bool busy, unsigned int idle_us)
 {
 	workers_set_poll(b->workers, busy, idle_us);
@@ -544,6 +573,30 @@ int bridge_reconnect(struct bridge *b)
 {
 	b->vport->ops->stop(b->vport);
 	return b->vport->ops->start(b->vport);
+}
+
+int bridge_capture(struct bridge *b, const struct capture_config *config, unsigned int client,
+		   const struct capture **out)
+{
+	int r = b->capture ? -EBUSY : capture_open(&b->capture, config);
+
+	*out = b->capture;
+	if (r)
+		return r;
+	b->capture_client = client;
+	workers_capture(b->workers, b->capture);
+	log_notice(tag(b), "a capture begins, by the control socket");
+	return 0;
+}
+
+void bridge_end_capture(struct bridge *b, unsigned int client)
+{
+	if (!b->capture || b->capture_client != client)
+		return;
+	workers_capture(b->workers, NULL);
+	capture_close(b->capture);
+	b->capture = NULL;
+	log_notice(tag(b), "the capture has ended");
 }
 
 struct bridge_view bridge_view(const struct bridge *b)
@@ -556,6 +609,8 @@ struct bridge_view bridge_view(const struct bridge *b)
 		.vport = b->vport,
 		.workers = b->workers,
 		.link_down = b->link_down,
+		.offload = b->offload,
+		.merge = b->merge,
 		.started = b->started,
 		.connected_since = b->connected_since,
 		.no_carrier = b->no_carrier,

@@ -47,6 +47,7 @@ struct bridge_view {
 	const struct vport *vport;	  /* NULL before bridge_start, as the workers */
 	const struct workers *workers;
 	bool link_down;		  /* as the user set it */
+	int offload, merge;	  /* likewise, enum options_offload and options_merge */
 	uint64_t started;
 	uint64_t connected_since; /* or not connected: vport->connected says which */
 	const char *no_carrier;   /* why there is none, NULL: there is one */
@@ -64,8 +65,23 @@ int bridge_set_pairs(struct bridge *b, unsigned int pairs);
 /* As mirror_set_mac and mirror_set_mtu. */
 int bridge_set_mac(struct bridge *b, const uint8_t mac[ETH_ALEN]);
 int bridge_set_mtu(struct bridge *b, unsigned int mtu);
+/*
+ * By enum options_offload and options_merge. Where other features have to be negotiated, it
+ * leaves the backend and connects anew.
+ */
+int bridge_set_offload(struct bridge *b, int how);
+void bridge_set_merge(struct bridge *b, int how);
 void bridge_set_poll(struct bridge *b, bool busy, unsigned int idle_us);
 /* Leaves the backend and begins to connect anew. */
 int bridge_reconnect(struct bridge *b);
+
+/*
+ * Begins to record for @client (of telemetry_call), in memory that is the bridge's: there is
+ * one capture at a time. -EBUSY: there is one already.
+ */
+int bridge_capture(struct bridge *b, const struct capture_config *config, unsigned int client,
+		   const struct capture **out);
+/* Ends the capture of @client, if there is one. */
+void bridge_end_capture(struct bridge *b, unsigned int client);
 
 #endif

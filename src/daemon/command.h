@@ -23,13 +23,19 @@ json_t *command_show(struct telemetry_call *call);
 json_t *command_stats(struct telemetry_call *call);
 json_t *command_version(struct telemetry_call *call);
 
+/* to see frames; command_left ends what a client began that is gone (command_capture.c) */
+json_t *command_capture(struct telemetry_call *call);
+void command_left(void *owner, unsigned int client);
+
 /* and to change them (command_set.c) */
 json_t *command_link(struct telemetry_call *call);
 json_t *command_reconnect(struct telemetry_call *call);
 json_t *command_set_idle_us(struct telemetry_call *call);
 json_t *command_set_log_level(struct telemetry_call *call);
 json_t *command_set_mac(struct telemetry_call *call);
+json_t *command_set_merge(struct telemetry_call *call);
 json_t *command_set_mtu(struct telemetry_call *call);
+json_t *command_set_offload(struct telemetry_call *call);
 json_t *command_set_poll(struct telemetry_call *call);
 json_t *command_set_queues(struct telemetry_call *call);
 

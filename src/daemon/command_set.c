@@ -86,6 +86,25 @@ json_t *command_set_queues(struct telemetry_call *call)
 	return finish(call, "queues", bridge_set_pairs(call->owner, given.queues));
 }
 
+json_t *command_set_offload(struct telemetry_call *call)
+{
+	struct options given;
+
+	if (!read_value(call, "offload", &given))
+		return NULL;
+	return finish(call, "offload", bridge_set_offload(call->owner, given.offload));
+}
+
+json_t *command_set_merge(struct telemetry_call *call)
+{
+	struct options given;
+
+	if (!read_value(call, "merge", &given))
+		return NULL;
+	bridge_set_merge(call->owner, given.merge);
+	return finish(call, "merge", 0);
+}
+
 json_t *command_set_poll(struct telemetry_call *call)
 {
 	const struct workers_poll now = workers_poll(bridge_view(call->owner).workers);

@@ -141,6 +141,8 @@ json_t *command_state(const struct bridge_view *v)
 	put(s, "backend_mtu", vp->mtu ? json_integer(vp->mtu) : json_null());
 	put(s, "features", feature_list(vp->features & ~FEATURE_DEVICE_MASK, ""));
 	put(s, "offloads", offload_state(v));
+	put(s, "offload", json_string(options_choice("offload", v->offload)));
+	put(s, "merge", json_string(options_choice("merge", v->merge)));
 	put(s, "queues", queue_state(v));
 	put(s, "workers", worker_state(v));
 	put(s, "log_level", json_string(options_choice("log-level", log_get_level())));

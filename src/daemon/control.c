@@ -61,6 +61,10 @@ static const struct telemetry_command commands[] = {
 	  command_ethdev_stats },
 	{ "/ethdev/xstats", "Returns all counters by name. Parameter: 0", false,
 	  command_ethdev_xstats },
+	{ "/vubridge/capture",
+	  "Records frames at the rings into the memory that comes with the answer, until the "
+	  "connection ends. Parameters: snaplen=N,queue=N,direction=rx|tx, all optional", true,
+	  command_capture },
 	{ "/vubridge/link", "Sets the link. Parameter: up or down", true, command_link },
 	{ "/vubridge/metrics", "Returns the names, units and help texts of all counters", false,
 	  command_metrics },
@@ -74,7 +78,12 @@ static const struct telemetry_command commands[] = {
 	  command_set_log_level },
 	{ "/vubridge/set/mac", "Sets the address of interface and device", true,
 	  command_set_mac },
+	{ "/vubridge/set/merge", "Sets what is merged into superframes: on, strict or off", true,
+	  command_set_merge },
 	{ "/vubridge/set/mtu", "Sets the MTU of the interface", true, command_set_mtu },
+	{ "/vubridge/set/offload",
+	  "Sets what becomes of checksums and superframes: auto, on or off. Connects anew where "
+	  "that has to be negotiated", true, command_set_offload },
 	{ "/vubridge/set/poll", "Sets whether an idle worker sleeps: adaptive or busy", true,
 	  command_set_poll },
 	{ "/vubridge/set/queues", "Sets how many queue pairs are used", true,
@@ -256,6 +265,7 @@ int control_start(struct control *c, sd_event *event)
 		.version = "vubridge " PACKAGE_VERSION,
 		.commands = commands,
 		.ncommands = ARRAY_SIZE(commands),
+		.left = command_left,
 		.owner = c->bridge,
 	};
 	r = telemetry_open(&c->telemetry, event, &config);

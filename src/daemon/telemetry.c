@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 
 struct message {
 	struct message *next;
+	int fd; /* that goes with it, or -1 */
 	size_t len;
 	char text[];
 };
@@ -46,6 +48,34 @@ struct telemetry {
 
 /* ---- sending ---- */
 
+static void free_message(struct message *m)
+{
+	close_fd(&m->fd);
+	free(m);
+}
+
+static ssize_t send_message(int fd, struct message *m)
+{
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = {0};
+	struct iovec iov = {.iov_base = m->text, .iov_len = m->len};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct cmsghdr *cmsg;
+
+	if (m->fd >= 0) {
+		msg.msg_control = control.buf;
+		msg.msg_controllen = sizeof(control.buf);
+		cmsg = CMSG_FIRSTHDR(&msg);
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(cmsg), &m->fd, sizeof(int));
+	}
+	return sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 static void end(struct client *c)
 {
 	struct telemetry *t = c->t;
@@ -56,7 +86,7 @@ static void end(struct client *c)
 		struct message *m = c->first;
 
 		c->first = m->next;
-		free(m);
+		free_message(m);
 	}
 	if (t->config.left)
 		t->config.left(t->config.owner, c->number);
@@ -68,7 +98,7 @@ static void flush(struct client *c)
 	while (c->first) {
 		struct message *m = c->first;
 
-		if (send(c->fd, m->text, m->len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+		if (send_message(c->fd, m) < 0) {
 			if (errno == EINTR)
 				continue;
 			if (errno != EAGAIN)
@@ -77,7 +107,7 @@ static void flush(struct client *c)
 		}
 		c->first = m->next;
 		c->queued--;
-		free(m);
+		free_message(m);
 	}
 	if (c->fd >= 0)
 		sd_event_source_set_io_events(c->source, c->first ? EPOLLOUT : EPOLLIN);
@@ -108,6 +138,7 @@ static int to_message(struct message **out, const json_t *json)
 		*out = malloc(sizeof(**out) + len);
 	if (!*out)
 		return -ENOMEM;
+	(*out)->fd = -1;
 	(*out)->len = json_dumpb(json, (*out)->text, len, flags);
 	return 0;
 }
@@ -123,8 +154,8 @@ static json_t *wrap(const char *name, json_t *value, const char *error)
 	return answer;
 }
 
-/* Takes @value over. */
-static void answer(struct client *c, const char *name, json_t *value, const char *error)
+/* Takes @value over, and keeps a descriptor of its own of @fd, unless that is -1. */
+static void answer(struct client *c, const char *name, json_t *value, const char *error, int fd)
 {
 	json_t *json = wrap(name, value, error);
 	struct message *m;
@@ -136,10 +167,16 @@ static void answer(struct client *c, const char *name, json_t *value, const char
 		r = to_message(&m, json);
 		json_decref(json);
 	}
-	if (r)
+	if (!r && fd >= 0) {
+		m->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		r = m->fd < 0 ? -errno : 0;
+	}
+	if (r) {
+		free(m);
 		end(c);
-	else
+	} else {
 		enqueue(c, m);
+	}
 }
 
 /* ---- the commands that every server has ---- */
@@ -201,17 +238,10 @@ static json_t *help(const struct telemetry *t, const char *name)
 
 /* ---- requests ---- */
 
-static json_t *run(struct client *c, const char *name, const char *params, char *error, size_t size)
+static json_t *run(struct client *c, const char *name, struct telemetry_call *call)
 {
 	struct telemetry *t = c->t;
 	const struct telemetry_command *command = find(t, name);
-	struct telemetry_call call = {
-		.owner = t->config.owner,
-		.params = params,
-		.client = c->number,
-		.error = error,
-		.size = size,
-	};
 	json_t *value;
 
 	if (!strcmp(name, "/"))
@@ -219,18 +249,18 @@ static json_t *run(struct client *c, const char *name, const char *params, char 
 	if (!strcmp(name, "/info"))
 		return info(t);
 	if (!strcmp(name, "/help"))
-		return help(t, params ? params : name);
+		return help(t, call->params ? call->params : name);
 	if (!command) {
-		snprintf(error, size, "there is no such command");
+		snprintf(call->error, call->size, "there is no such command");
 		return NULL;
 	}
 	if (command->change && !c->may_change) {
-		snprintf(error, size,
+		snprintf(call->error, call->size,
 			 "no permission: only root and the user that vubridge runs as may do that");
 		return NULL;
 	}
-	value = command->run(&call);
-	if (call.subscribe && value)
+	value = command->run(call);
+	if (call->subscribe && value)
 		c->subscribed = true;
 	return value;
 }
@@ -250,6 +280,14 @@ static void serve(struct client *c, char *request, size_t len)
 {
 	char error[ERROR_MAX] = "";
 	char *comma = strchr(request, ',');
+	struct telemetry_call call = {
+		.owner = c->t->config.owner,
+		.params = comma && comma[1] ? comma + 1 : NULL,
+		.client = c->number,
+		.fd = -1,
+		.error = error,
+		.size = sizeof(error),
+	};
 	json_t *value = NULL;
 
 	if (comma)
@@ -260,8 +298,8 @@ static void serve(struct client *c, char *request, size_t len)
 		snprintf(error, sizeof(error), "the request is longer than %u bytes",
 			 TELEMETRY_INPUT_MAX);
 	else
-		value = run(c, request, comma && comma[1] ? comma + 1 : NULL, error, sizeof(error));
-	answer(c, request, value, error);
+		value = run(c, request, &call);
+	answer(c, request, value, error, call.fd);
 }
 
 static int on_client(sd_event_source *source __attribute__((unused)), int fd, uint32_t revents,
@@ -381,7 +419,7 @@ bool telemetry_has_subscribers(const struct telemetry *t)
 static void publish(struct client *c, const char *name, json_t *value)
 {
 	if (c->queued < QUEUE_MAX) {
-		answer(c, name, json_incref(value), NULL);
+		answer(c, name, json_incref(value), NULL, -1);
 		return;
 	}
 	log_warning(c->t->config.tag, "dropped a client of the control socket: it does not read");

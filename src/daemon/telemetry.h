@@ -4,6 +4,8 @@
  * "/command,params" and its answer {"/command":value}. It knows nothing of what the commands
  * do.
  *
+ * An answer may carry a descriptor, as DPDK's never do.
+ *
  * A client who does not read its answers is not read from, and so waits for itself alone; one
  * who has asked to be told of events and does not read them is dropped.
  */
@@ -29,6 +31,7 @@ struct telemetry_call {
 	const char *params;  /* what follows the comma, NULL: nothing */
 	unsigned int client; /* a number that no other connection ever has */
 	bool subscribe;	     /* set it: this client gets what telemetry_publish sends */
+	int fd;		     /* set it: goes with the answer, borrowed until then; -1 at first */
 	char *error;	     /* one line why there is no value; "" at first */
 	size_t size;
 };

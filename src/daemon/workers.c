@@ -69,6 +69,40 @@ int workers_send(struct workers *ws, unsigned int pair, const void *packet, uint
 	return worker_send(worker_of(ws, pair), pair, packet, len);
 }
 
+void workers_capture(struct workers *ws, struct capture *c)
+{
+	unsigned int i;
+
+	for (i = 0; i < ws->kp->pairs; i++)
+		worker_capture(worker_of(ws, i), i, c ? capture_tap(c, i, true) : NULL,
+			       c ? capture_tap(c, i, false) : NULL);
+}
+
+/* What the kernel takes as superframes on this interface. */
+static struct merge_config merge_config(const struct workers *ws, int how)
+{
+	const uint64_t tso = FEATURE_NET(GUEST_TSO4) | FEATURE_NET(GUEST_TSO6);
+	const uint64_t uso = FEATURE_NET(GUEST_USO4) | FEATURE_NET(GUEST_USO6);
+	struct merge_config none = {0};
+
+	if (how == OPTIONS_MERGE_OFF)
+		return none;
+	return (struct merge_config){
+		.strict = how == OPTIONS_MERGE_STRICT,
+		.tcp = (ws->kp->offloads & tso) == tso,
+		.udp_max = (ws->kp->offloads & uso) == uso ? UDP_SEGMENTS_MAX : 0,
+	};
+}
+
+void workers_set_merge(struct workers *ws, int how)
+{
+	const struct merge_config config = merge_config(ws, how);
+	unsigned int i;
+
+	for (i = 0; i < ws->n; i++)
+		worker_set_merge(ws->workers[i], &config);
+}
+
 void workers_set_poll(struct workers *ws, bool busy, unsigned int idle_us)
 {
 	unsigned int i;
@@ -135,22 +169,6 @@ const char *workers_io_name(const struct workers *ws)
 
 /* ---- life ---- */
 
-/* What the kernel takes as superframes on this interface. */
-static struct merge_config merge_config(const struct workers *ws)
-{
-	const uint64_t tso = FEATURE_NET(GUEST_TSO4) | FEATURE_NET(GUEST_TSO6);
-	const uint64_t uso = FEATURE_NET(GUEST_USO4) | FEATURE_NET(GUEST_USO6);
-	struct merge_config none = {0};
-
-	if (ws->options->merge == OPTIONS_MERGE_OFF || ws->options->offload == OPTIONS_OFFLOAD_OFF)
-		return none;
-	return (struct merge_config){
-		.strict = ws->options->merge == OPTIONS_MERGE_STRICT,
-		.tcp = (ws->kp->offloads & tso) == tso,
-		.udp_max = (ws->kp->offloads & uso) == uso ? UDP_SEGMENTS_MAX : 0,
-	};
-}
-
 static int open_worker(struct workers *ws, sd_event *event, unsigned int i, int *io_error)
 {
 	const struct options *o = ws->options;
@@ -161,7 +179,8 @@ static int open_worker(struct workers *ws, sd_event *event, unsigned int i, int 
 		.io = o->io == OPTIONS_IO_URING ? WORKER_IO_URING :
 		      o->io == OPTIONS_IO_PLAIN ? WORKER_IO_PLAIN :
 						  WORKER_IO_AUTO,
-		.merge = merge_config(ws),
+		.merge = merge_config(ws, o->offload == OPTIONS_OFFLOAD_OFF ? OPTIONS_MERGE_OFF :
+									      o->merge),
 		.busy = ws->poll.busy,
 		.idle_us = ws->poll.idle_us,
 		.cpu = o->cpus.n ? o->cpus.cpu[i % o->cpus.n] : -1,

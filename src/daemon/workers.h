@@ -39,6 +39,12 @@ void workers_run(struct workers *ws, struct vq **vqs, unsigned int n, uint64_t t
 /* Sends a packet of our own by the rings of @pair, as worker_send does. */
 int workers_send(struct workers *ws, unsigned int pair, const void *packet, uint32_t len);
 
+/* Records to @c what its configuration says; NULL: nothing any more. */
+void workers_capture(struct workers *ws, struct capture *c);
+
+/* Merges as @how, an enum options_merge, says, if the kernel takes superframes. */
+void workers_set_merge(struct workers *ws, int how);
+
 /* Changes how all of them wait for work. */
 void workers_set_poll(struct workers *ws, bool busy, unsigned int idle_us);
 

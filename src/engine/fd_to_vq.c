@@ -48,6 +48,7 @@ int fd_to_vq_run(struct lane *lane)
 	lane->failures = 0;
 	if (came == 0)
 		return 0;
+	lane_capture(lane, lane->frames, (unsigned int)came);
 	for (i = 0; i < came; i++) {
 		const struct frame *f = &lane->frames[i];
 
@@ -76,7 +77,9 @@ int fd_to_vq_inject(struct lane *lane, const void *packet, uint32_t len)
 	if (r <= 0)
 		return r ? r : -ENOBUFS;
 	f->hdr = (struct virtio_net_hdr_v1){0};
+	f->len = len;
 	lane_fill(f, packet, len);
+	lane_capture(lane, f, 1);
 	vq_give(lane->vq, f->span, len, &f->hdr);
 	lane_flush(lane);
 	count_add(&lane->counters.frames, 1);

@@ -146,18 +146,18 @@ static int begin(struct lane *lane)
 }
 
 /* Writes the next piece into @f's room, in however many pieces that lies, and gives it. */
-static void give_piece(struct lane *lane, const struct frame *f)
+static void give_piece(struct lane *lane, struct frame *f)
 {
 	struct fit *fit = lane->fit;
-	struct virtio_net_hdr_v1 hdr = fit->frames[fit->next].hdr;
 	bool one = likely(f->iovcnt == 2);
-	uint32_t len = segment_write(&fit->segment, one ? f->iov[1].iov_base : fit->scratch, &hdr);
 
+	f->hdr = fit->frames[fit->next].hdr;
+	f->len = segment_write(&fit->segment, one ? f->iov[1].iov_base : fit->scratch, &f->hdr);
 	if (!one)
-		lane_fill(f, fit->scratch, len);
-	vq_give(lane->vq, f->span, len, &hdr);
+		lane_fill(f, fit->scratch, f->len);
+	vq_give(lane->vq, f->span, f->len, &f->hdr);
 	count_add(&lane->counters.frames, 1);
-	count_add(&lane->counters.bytes, len);
+	count_add(&lane->counters.bytes, f->len);
 }
 
 /* The next frame goes to the ring. 1: it is done with, 0: there is no room, or -errno. */
@@ -178,6 +178,8 @@ static int put_frame(struct lane *lane)
 		return error;
 	for (i = 0; i < pieces; i++)
 		give_piece(lane, &lane->frames[i]);
+	/* given, but the peer does not know of them before the flush */
+	lane_capture(lane, lane->frames, pieces);
 	if (pieces > 1) {
 		count_add(&lane->counters.superframes, 1);
 		count_add(&lane->counters.segments, pieces);

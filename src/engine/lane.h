@@ -13,6 +13,8 @@
 
 #include <vubridge/vq.h>
 
+#include "base/util.h"
+#include "engine/capture.h"
 #include "engine/io.h"
 #include "engine/merge.h"
 
@@ -52,9 +54,11 @@ struct lane {
 	uint8_t hdr_len;       /* of the kernel port */
 	uint64_t kicks_before; /* what the ring's count of kicks has to be added to */
 	struct lane_counters counters;
+	struct capture_tap *tap; /* NULL: nobody captures; survives lane_start */
 
 	/* vq_to_fd */
-	struct merge *merge;  /* NULL: frames go as they are; survives lane_start */
+	struct merge *next_merge; /* of batches to come, NULL: as they are; survives lane_start */
+	struct merge *merge;  /* of the batch in hand */
 	struct frame *units;  /* what is written: frames, or what merge made of them */
 	unsigned int nunits;  /* of the batch in hand */
 	unsigned int sent;    /* of them, so far */
@@ -109,6 +113,13 @@ void lane_count_drops(struct lane *lane, int error, unsigned int n);
 static inline void lane_count_drop(struct lane *lane, int error)
 {
 	lane_count_drops(lane, error, 1);
+}
+
+/* Frames as the ring has them, for who may be looking: once a batch. */
+static inline void lane_capture(struct lane *lane, const struct frame *frames, unsigned int n)
+{
+	if (unlikely(lane->tap))
+		capture_frames(lane->tap, frames, n);
 }
 
 /* Copies @len bytes to the room that @f describes. */

@@ -36,6 +36,8 @@ struct merge;
 /* NULL when there is no memory. */
 struct merge *merge_open(const struct merge_config *config);
 void merge_close(struct merge *m); /* NULL-safe */
+/* Another configuration, from the next batch on; hdr_len stays as it is. */
+void merge_configure(struct merge *m, const struct merge_config *config);
 
 /*
  * Makes units of @frames[0..n), n at most MERGE_BATCH, in MERGE_PIECES iovecs at most. They

@@ -45,6 +45,14 @@ void merge_close(struct merge *m)
 	free(m);
 }
 
+void merge_configure(struct merge *m, const struct merge_config *config)
+{
+	uint8_t hdr_len = m->config.hdr_len;
+
+	m->config = *config;
+	m->config.hdr_len = hdr_len;
+}
+
 /* ---- flows ---- */
 
 /* Bytes that bucket_of may look at: with a tag, of IPv6, up to the ports. */

@@ -131,14 +131,16 @@ static unsigned int gather(struct lane *lane, unsigned int have, int *error)
 /* Takes a batch of frames and makes units of them. */
 static int take(struct lane *lane)
 {
-	unsigned int want = lane->merge ? MERGE_BATCH : IO_BATCH, n;
+	unsigned int want = lane->next_merge ? MERGE_BATCH : IO_BATCH, n;
 	int error;
 
+	lane->merge = lane->next_merge;
 	lane->sent = 0;
 	lane->units = lane->frames;
 	n = lane_take(lane, 0, want, 0, &error);
 	if (n && n < GATHER_FRAMES && lane->gathers && !error)
 		n = gather(lane, n, &error);
+	lane_capture(lane, lane->frames, n);
 	lane->nunits = n;
 	if (n && lane->merge)
 		lane->nunits = merge_batch(lane->merge, lane->frames, n, &lane->units);

@@ -52,6 +52,14 @@ void worker_stop(struct worker *w, unsigned int pair);
  */
 int worker_send(struct worker *w, unsigned int pair, const void *packet, uint32_t len);
 
+/* Records from now on what passes the lanes of @pair; NULL: nothing, and what was recorded to
+ * before is in no one's hands when it returns. */
+void worker_capture(struct worker *w, unsigned int pair, struct capture_tap *rx,
+		    struct capture_tap *tx);
+
+/* Changes what is merged, from the next batch on. */
+void worker_set_merge(struct worker *w, const struct merge_config *merge);
+
 /* Changes how it waits for work, busy and idle_us of its configuration, at any time. */
 void worker_set_poll(struct worker *w, bool busy, unsigned int idle_us);
 

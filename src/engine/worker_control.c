@@ -97,6 +97,22 @@ int worker_send(struct worker *w, unsigned int pair, const void *packet, uint32_
 		       });
 }
 
+void worker_capture(struct worker *w, unsigned int pair, struct capture_tap *rx,
+		    struct capture_tap *tx)
+{
+	post(w, &(struct request){
+			.kind = REQUEST_CAPTURE,
+			.pair = &w->pairs[place_of_number(w, pair)],
+			.rx = rx,
+			.tx = tx,
+		});
+}
+
+void worker_set_merge(struct worker *w, const struct merge_config *merge)
+{
+	post(w, &(struct request){.kind = REQUEST_MERGE, .merge = merge});
+}
+
 void worker_set_poll(struct worker *w, bool busy, unsigned int idle_us)
 {
 	post(w, &(struct request){.kind = REQUEST_POLL, .busy = busy, .idle_us = idle_us});
@@ -162,11 +178,11 @@ static int open_stages(struct worker *w)
 		struct pair *p = &w->pairs[i];
 
 		p->fit = fit_open();
-		if (c->tcp || c->udp_max > 1)
-			p->to_fd.merge = merge_open(c);
-		if (!p->fit || (!p->to_fd.merge && (c->tcp || c->udp_max > 1)))
+		p->merge = merge_open(c);
+		if (!p->fit || !p->merge)
 			return -ENOMEM;
 	}
+	worker_thread_set_merge(w, c);
 	return 0;
 }
 
@@ -176,7 +192,7 @@ static void destroy(struct worker *w)
 
 	for (i = 0; i < w->npairs; i++) {
 		fit_close(w->pairs[i].fit);
-		merge_close(w->pairs[i].to_fd.merge);
+		merge_close(w->pairs[i].merge);
 	}
 	close_fd(&w->mail_fd);
 	close_fd(&w->event_fd);

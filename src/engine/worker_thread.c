@@ -143,6 +143,25 @@ static int send_own(struct pair *p, const void *packet, uint32_t len)
 	return p->state == PAIR_RUNNING ? fd_to_vq_inject(&p->to_vq, packet, len) : -ENOTCONN;
 }
 
+static void capture(struct pair *p, struct capture_tap *rx, struct capture_tap *tx)
+{
+	p->to_fd.tap = rx;
+	p->to_vq.tap = tx;
+}
+
+void worker_thread_set_merge(struct worker *w, const struct merge_config *config)
+{
+	bool merges = config->tcp || config->udp_max > 1;
+	unsigned int i;
+
+	for (i = 0; i < w->npairs; i++) {
+		struct pair *p = &w->pairs[i];
+
+		merge_configure(p->merge, config);
+		p->to_fd.next_merge = merges ? p->merge : NULL;
+	}
+}
+
 static void set_poll(struct worker *w, bool busy, unsigned int idle_us)
 {
 	w->config.busy = busy;
@@ -165,6 +184,10 @@ static bool read_mail(struct worker *w)
 		stop(w, req->pair);
 	else if (kind == REQUEST_SEND)
 		req->result = send_own(req->pair, req->packet, req->len);
+	else if (kind == REQUEST_CAPTURE)
+		capture(req->pair, req->rx, req->tx);
+	else if (kind == REQUEST_MERGE)
+		worker_thread_set_merge(w, req->merge);
 	else if (kind == REQUEST_POLL)
 		set_poll(w, req->busy, req->idle_us);
 	__atomic_store_n(&req->answered, true, __ATOMIC_RELEASE);

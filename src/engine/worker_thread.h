@@ -15,7 +15,15 @@
 
 enum pair_state { PAIR_PARKED, PAIR_RUNNING, PAIR_FAILED };
 
-enum request_kind { REQUEST_START, REQUEST_STOP, REQUEST_SEND, REQUEST_POLL, REQUEST_QUIT };
+enum request_kind {
+	REQUEST_START,
+	REQUEST_STOP,
+	REQUEST_SEND,
+	REQUEST_CAPTURE,
+	REQUEST_MERGE,
+	REQUEST_POLL,
+	REQUEST_QUIT
+};
 
 struct pair;
 
@@ -26,6 +34,8 @@ struct request {
 	uint64_t taken;		       /* HOST_ bits of the peer */
 	const void *packet;	       /* to send */
 	uint32_t len;
+	struct capture_tap *rx, *tx;   /* to record to */
+	const struct merge_config *merge;
 	bool busy; /* how to poll */
 	unsigned int idle_us;
 	int result;
@@ -42,6 +52,7 @@ struct pair {
 	struct lane to_vq __attribute__((aligned(CACHE_LINE)));
 	struct io *io;
 	struct fit *fit; /* for to_vq, where it needs it */
+	struct merge *merge; /* for to_fd, likewise */
 	int fd; /* of the kernel port */
 	enum pair_state state;
 
@@ -84,6 +95,9 @@ static inline unsigned int worker_pair_number(const struct worker *w, unsigned i
 {
 	return w->config.first + place * w->config.step;
 }
+
+/* Merges by @config in all lanes, or not at all if that says so. */
+void worker_thread_set_merge(struct worker *w, const struct merge_config *config);
 
 /* The thread: @arg is its worker. */
 void *worker_thread_main(void *arg);

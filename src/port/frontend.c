@@ -484,6 +484,11 @@ static int set_mtu(struct vport *vp, unsigned int mtu)
 	return answer(fe, fe->vhost->ops->set_mtu(fe->vhost, (uint16_t)mtu));
 }
 
+static void set_features(struct vport *vp, uint64_t features)
+{
+	to_frontend(vp)->device.config.features = features;
+}
+
 static int announce(struct vport *vp)
 {
 	struct frontend *fe = to_frontend(vp);
@@ -516,6 +521,7 @@ static const struct vport_ops ops = {
 	.control = control,
 	.write_config = write_config,
 	.set_mtu = set_mtu,
+	.set_features = set_features,
 	.announce = announce,
 	.close = close_frontend,
 };

@@ -56,6 +56,7 @@ refused 1 'no vubridge runs here$' stats
 refused 1 'no vubridge runs here$' -j monitor
 refused 1 'no vubridge runs here$' metrics
 refused 1 'no vubridge runs here$' link up
+refused 1 'no vubridge runs here$' capture "$TMP/file"
 refused 1 'vnet0: no vubridge runs for it$' -i vnet0 show
 refused 1 "$TMP/none: no vubridge runs there$" -i "$TMP/none" show
 refused 1 "$TMP/none: no vubridge runs there$" -i "$TMP/none" set mtu 1400
@@ -63,7 +64,7 @@ gives '^vubctl [^ ]+$' version
 json '.vubctl and .vubridge == []' version
 gives '^vubctl [^ ]+$' -V
 for word in help -h --help he; do gives '^Usage: vubctl ' $word; done
-for verb in show stats set link monitor reconnect metrics version; do
+for verb in show stats set link monitor reconnect metrics capture version; do
   gives "^  $verb" help
   gives "^  $verb" help $verb
 done
@@ -85,6 +86,7 @@ refused 2 'set: takes what to set' set
 refused 2 'set mtu: needs a value' set mtu
 refused 2 'set queues: needs a value' set mtu 1400 queues
 refused 2 "set 'colour': must be one of mac, mtu" set colour blue
+refused 2 'capture -: leaves no place for JSON' -j capture -
 refused 2 'link: takes up or down' link
 refused 2 'link: takes up or down' link sideways
 refused 2 "stats 'x': takes -w" stats x
@@ -117,7 +119,7 @@ gives '^    workers 2 io uring poll adaptive idle-us 50$' -i $a_path show
 gives '^    offloads rx CSUM TSO4 ' -i $a_path show
 gives '^             tx CSUM TSO4 ' -i $a_path show
 gives '^    features CSUM .* VERSION_1' -i $a_path show
-gives '^    log-level info$' -i $a_path show
+gives '^    offload auto merge on log-level info$' -i $a_path show
 json 'length == 1 and .[0].interface == "vnet0" and .[0].carrier.on and (.[0] | has("stats") | not)' -i $a_path show
 json '.[0].stats.queues | length == 2' -s -i $a_path show
 gives '^    frames  .*[1-9]' -s -i $a_path show
@@ -146,7 +148,7 @@ json 'length == 1' -i vnet0:1 show
 json 'length == 2 and .[0].queues[1].queue == 1' stats
 refused 1 'vnet: no vubridge runs for it' -i vnet show
 refused 1 'vnet0:2: no vubridge runs for it' -i vnet0:2 show
-for change in 'set mtu 1400' 'link down' reconnect; do
+for change in 'set mtu 1400' 'link down' reconnect 'capture file'; do
   # shellcheck disable=SC2086 # words are wanted
   refused 2 'several run \(vnet0, vnet0:1…\): say which by -i' $change
 done

@@ -34,7 +34,7 @@ same() {
 . "$top/completions/vubctl"
 
 sed -nE 's/^  ([a-z]+)( .*)?$/\1/p' "$tmp/text" >"$tmp/help"
-sed -n '/^\.Ss Verbs/,/^\.El/s/^\.It Cm \([a-z]*\).*/\1/p' "$man" >"$tmp/man"
+sed -n '/^\.Ss Verbs/,/^\.Sh/s/^\.It Cm \([a-z]*\).*/\1/p' "$man" >"$tmp/man"
 complete_words '' >"$tmp/completion"
 same verbs
 
@@ -50,10 +50,15 @@ same settings
 
 [ "$(complete_words set mtu 9000 po)" = poll ] || fail "the second setting is not completed"
 [ "$(complete_words -j -i vnet0 set poll b)" = busy ] || fail "a value is not completed"
+"$VUBCTL" help capture | grep -o '\--[a-z]*' | sort >"$tmp/help"
+sed -n 's/^\.It Cm capture //p' "$man" | grep -o 'Fl -[a-z]*' | sed 's/^Fl /-/' | sort >"$tmp/man"
+complete_words capture file - | sort >"$tmp/completion"
+same "options of capture"
+[ "$(complete_words capture file --direction r)" = rx ] || fail "a direction is not completed"
 [ "$(complete_words link d)" = down ] || fail "link is not completed"
 [ -z "$(complete_words set mtu '')" ] || fail "a number is completed"
 if command -v mandoc >/dev/null; then
-  mandoc -T lint -W warning "$man" >"$tmp/lint" || true
+  mandoc -T lint -W warning "$man" "$top/man/vubridge.7" >"$tmp/lint" || true
   ! grep -vi ' date' "$tmp/lint" || fail "mandoc"
 elif [ "${CI:-}" = true ]; then
   fail "mandoc is not installed (package mandoc)"

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,10 +65,18 @@ static json_t *subscribe(struct telemetry_call *call)
 	return json_true();
 }
 
+/* Its value comes with a descriptor of the same file as our own. */
+static json_t *hand_over(struct telemetry_call *call)
+{
+	call->fd = ((struct bench *)call->owner)->listen_fd;
+	return json_true();
+}
+
 static const struct telemetry_command commands[] = {
-	{"/a/big", "as many x", false, big},	   {"/a/change", "a change", true, echo},
-	{"/a/echo", "the same", false, echo},	   {"/i", "before /info", false, echo},
-	{"/z/complain", "never", false, complain}, {"/z/watch", "events", false, subscribe},
+	{"/a/big", "as many x", false, big},	  {"/a/change", "a change", true, echo},
+	{"/a/echo", "the same", false, echo},	  {"/a/fd", "a descriptor", false, hand_over},
+	{"/i", "before /info", false, echo},	  {"/z/complain", "never", false, complain},
+	{"/z/watch", "events", false, subscribe},
 };
 
 /* ---- the bench ---- */
@@ -185,8 +194,8 @@ static void test_own_commands(void **state)
 	int fd = connect_client(b);
 
 	assert_answer(b, fd, "/",
-		      "{\"/\":[\"/\",\"/a/big\",\"/a/change\",\"/a/echo\",\"/help\",\"/i\","
-		      "\"/info\",\"/z/complain\",\"/z/watch\"]}");
+		      "{\"/\":[\"/\",\"/a/big\",\"/a/change\",\"/a/echo\",\"/a/fd\",\"/help\","
+		      "\"/i\",\"/info\",\"/z/complain\",\"/z/watch\"]}");
 	assert_non_null(strstr(ask(b, fd, "/info"), "{\"/info\":{\"version\":\"test 1\",\"pid\":"));
 	assert_answer(b, fd, "/help,/a/echo", "{\"/help\":{\"/a/echo\":\"the same\"}}");
 	assert_non_null(strstr(ask(b, fd, "/help"), "{\"/help\":{\"/help\":\""));
@@ -244,6 +253,53 @@ static void test_bad_requests(void **state)
 	turn(b);
 	assert_string_equal(receive(b, fd), "{\"/a/echo\":{}}");
 	close_fd(&fd);
+}
+
+static unsigned int count_fds(void)
+{
+	unsigned int n = 0;
+	int fd;
+
+	for (fd = 0; fd < 1024; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+/* A descriptor goes with the one answer that has it, and none is left when nobody takes it. */
+static void test_descriptors(void **state)
+{
+	const struct fdmsg_wait wait = fdmsg_wait_ms(LONG_MS, -1);
+	static const char answer[] = "{\"/a/fd\":true}";
+	struct bench *b = *state;
+	struct stat ours, theirs;
+	struct fdmsg_fds fds;
+	unsigned int before, i;
+	int fd = connect_client(b);
+
+	before = count_fds();
+	assert_answer(b, fd, "/a/echo,1", "{\"/a/echo\":\"1\"}");
+	assert_int_equal(send(fd, "/a/fd", 5, MSG_NOSIGNAL), 5);
+	turn(b);
+	assert_int_equal(fdmsg_receive(fd, b->reply, strlen(answer), &fds, &wait), 0);
+	assert_memory_equal(b->reply, answer, strlen(answer));
+	assert_int_equal(fds.n, 1);
+	assert_int_equal(fstat(fds.fd[0], &theirs), 0);
+	assert_int_equal(fstat(b->listen_fd, &ours), 0);
+	assert_true(theirs.st_ino == ours.st_ino && theirs.st_dev == ours.st_dev);
+	fdmsg_close_fds(&fds);
+	/* plain recv, as other clients do, drops it */
+	assert_answer(b, fd, "/a/fd", answer);
+	assert_int_equal(count_fds(), before);
+	/* answers wait, and then the client goes */
+	for (i = 0; i < 1000; i++) {
+		if (send(fd, "/a/fd", 5, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+			break;
+		turn(b);
+	}
+	close_fd(&fd);
+	turn(b);
+	assert_int_equal(b->left, 1);
+	assert_int_equal(count_fds(), before - 2);
 }
 
 static void test_long_answers(void **state)
@@ -423,10 +479,10 @@ static void test_permission(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_greeting),	    TEST(test_own_commands), TEST(test_requests),
-		TEST(test_bad_requests),    TEST(test_long_answers), TEST(test_clients),
-		TEST(test_slow_client),	    TEST(test_leaving),	     TEST(test_events),
-		TEST(test_deaf_subscriber), TEST(test_permission),
+		TEST(test_greeting),	 TEST(test_own_commands),    TEST(test_requests),
+		TEST(test_bad_requests), TEST(test_descriptors),     TEST(test_long_answers),
+		TEST(test_clients),	 TEST(test_slow_client),     TEST(test_leaving),
+		TEST(test_events),	 TEST(test_deaf_subscriber), TEST(test_permission),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
