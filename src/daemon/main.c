@@ -187,6 +187,7 @@ static int run(sd_event *event, const struct options *options, enum path_kind ki
 	int r = start(&parts, event, options, kind, cancel_fd, error, sizeof(error));
 
 	if (r) {
+		options_tell_where(options, error, sizeof(error));
 		log_error(LOG_PROGRAM, "%s", error);
 		stop(&parts);
 		return OPTIONS_EXIT_SYSTEM;
@@ -212,15 +213,17 @@ static int check_path(const struct options *options, enum path_kind *kind)
 {
 	char error[OPTIONS_ERROR_MAX];
 
-	if (path_classify(options->path, kind, error, sizeof(error))) {
+	int r = OPTIONS_EXIT_OK;
+
+	if (path_classify(options->path, kind, error, sizeof(error)))
+		r = OPTIONS_EXIT_SYSTEM;
+	else if (options_check_path(options, *kind == PATH_VHOST_NET, error, sizeof(error)))
+		r = OPTIONS_EXIT_USAGE;
+	if (r) {
+		options_tell_where(options, error, sizeof(error));
 		log_error(LOG_PROGRAM, "%s", error);
-		return OPTIONS_EXIT_SYSTEM;
 	}
-	if (options_check_path(options, *kind == PATH_VHOST_NET, error, sizeof(error))) {
-		log_error(LOG_PROGRAM, "%s", error);
-		return OPTIONS_EXIT_USAGE;
-	}
-	return OPTIONS_EXIT_OK;
+	return r;
 }
 
 int main(int argc, char **argv)
@@ -244,8 +247,10 @@ int main(int argc, char **argv)
 	log_set_level(options.log_level);
 	log_set_socket(options.path);
 	r = check_path(&options, &kind);
-	if (r)
+	if (r) {
+		options_close(&options);
 		return r;
+	}
 	cancel_fd = -1;
 	r = block_signals();
 	if (!r)
@@ -262,6 +267,7 @@ int main(int argc, char **argv)
 	}
 	sd_event_unref(event);
 	close_fd(&cancel_fd);
+	options_close(&options);
 	log_finish();
 	return r;
 }
