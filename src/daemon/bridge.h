@@ -65,6 +65,8 @@ int bridge_set_pairs(struct bridge *b, unsigned int pairs);
 int bridge_set_mac(struct bridge *b, const uint8_t mac[ETH_ALEN]);
 int bridge_set_mtu(struct bridge *b, unsigned int mtu);
 void bridge_set_poll(struct bridge *b, bool busy, unsigned int idle_us);
+/* Waits until each worker has answered: for ever, if one hangs. */
+void bridge_check(struct bridge *b);
 /* Leaves the backend and begins to connect anew. */
 int bridge_reconnect(struct bridge *b);
 

@@ -207,6 +207,7 @@ static json_t *run(struct client *c, const char *name, const char *params, char 
 	const struct telemetry_command *command = find(t, name);
 	struct telemetry_call call = {
 		.owner = t->config.owner,
+		.by = "the control socket",
 		.params = params,
 		.client = c->number,
 		.error = error,

@@ -42,6 +42,9 @@ int workers_send(struct workers *ws, unsigned int pair, const void *packet, uint
 /* Changes how all of them wait for work. */
 void workers_set_poll(struct workers *ws, bool busy, unsigned int idle_us);
 
+/* As worker_check, each of them. */
+void workers_check(struct workers *ws);
+
 struct workers_poll {
 	bool busy;
 	unsigned int idle_us;

@@ -15,7 +15,14 @@
 
 enum pair_state { PAIR_PARKED, PAIR_RUNNING, PAIR_FAILED };
 
-enum request_kind { REQUEST_START, REQUEST_STOP, REQUEST_SEND, REQUEST_POLL, REQUEST_QUIT };
+enum request_kind {
+	REQUEST_START,
+	REQUEST_STOP,
+	REQUEST_SEND,
+	REQUEST_POLL,
+	REQUEST_NOTHING, /* but an answer */
+	REQUEST_QUIT,
+};
 
 struct pair;
 
