@@ -569,6 +569,11 @@ void bridge_set_poll(struct bridge *b, bool busy, unsigned int idle_us)
 	workers_set_poll(b->workers, busy, idle_us);
 }
 
+void bridge_check(struct bridge *b)
+{
+	workers_check(b->workers);
+}
+
 int bridge_reconnect(struct bridge *b)
 {
 	b->vport->ops->stop(b->vport);

@@ -72,6 +72,8 @@ int bridge_set_mtu(struct bridge *b, unsigned int mtu);
 int bridge_set_offload(struct bridge *b, int how);
 void bridge_set_merge(struct bridge *b, int how);
 void bridge_set_poll(struct bridge *b, bool busy, unsigned int idle_us);
+/* Waits until each worker has answered: for ever, if one hangs. */
+void bridge_check(struct bridge *b);
 /* Leaves the backend and begins to connect anew. */
 int bridge_reconnect(struct bridge *b);
 

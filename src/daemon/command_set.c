@@ -33,7 +33,7 @@ static bool read_value(struct telemetry_call *call, const char *name, struct opt
 
 static void log_change(struct telemetry_call *call, const char *name)
 {
-	log_notice(bridge_name(call->owner), "%s %s, by the control socket", name, call->params);
+	log_notice(bridge_name(call->owner), "%s %s, by %s", name, call->params, call->by);
 }
 
 /* true, or NULL with what -errno @r says of the change. */
@@ -153,7 +153,7 @@ json_t *command_reconnect(struct telemetry_call *call)
 {
 	int r;
 
-	log_notice(bridge_name(call->owner), "reconnecting, by the control socket");
+	log_notice(bridge_name(call->owner), "reconnecting, by %s", call->by);
 	r = bridge_reconnect(call->owner);
 	return r ? command_refuse(call, "cannot reconnect: %s", strerror(-r)) : json_true();
 }

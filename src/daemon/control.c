@@ -38,6 +38,7 @@
 #define PROBE_TIMEOUT_MS 100
 
 #define MONITOR "/vubridge/monitor"
+#define SET	"/vubridge/set/"
 
 struct control {
 	const struct options *options;
@@ -243,6 +244,33 @@ int control_listen(struct control **out, const struct options *options, struct b
 	}
 	*out = c;
 	return 0;
+}
+
+/* ---- for others than clients ---- */
+
+int control_set(struct bridge *bridge, const char *name, const char *value, const char *by,
+		char *error, size_t size)
+{
+	struct telemetry_call call = {
+		.owner = bridge,
+		.by = by,
+		.params = value,
+		.error = error,
+		.size = size,
+	};
+	json_t *answer;
+	size_t i;
+
+	error[0] = '\0';
+	for (i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (strncmp(commands[i].name, SET, strlen(SET)) ||
+		    strcmp(commands[i].name + strlen(SET), name))
+			continue;
+		answer = commands[i].run(&call);
+		json_decref(answer);
+		return answer ? 0 : -EINVAL;
+	}
+	return -ENOENT;
 }
 
 /* ---- life ---- */

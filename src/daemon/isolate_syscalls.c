@@ -105,6 +105,8 @@ static const struct {
 	{ SCMP_SYS(getpid), 0, ANY },		{ SCMP_SYS(gettid), 0, ANY },
 	{ SCMP_SYS(getuid), 0, ANY },		{ SCMP_SYS(geteuid), 0, ANY },
 	{ SCMP_SYS(getuid32), 0, ANY },		{ SCMP_SYS(geteuid32), 0, ANY },
+	{ SCMP_SYS(getgid), 0, ANY },		{ SCMP_SYS(getegid), 0, ANY },
+	{ SCMP_SYS(getgid32), 0, ANY },		{ SCMP_SYS(getegid32), 0, ANY },
 	{ SCMP_SYS(uname), 0, ANY },
 	{ SCMP_SYS(setns), ISOLATE_NAMESPACES, ANY },
 };

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 #include <unistd.h>
 
@@ -19,8 +18,10 @@
 #include "daemon/isolate.h"
 #include "daemon/log_timer.h"
 #include "daemon/metric_log.h"
+#include "daemon/notify.h"
 #include "daemon/options.h"
 #include "daemon/path.h"
+#include "daemon/reload.h"
 
 /*
  * Where one of the three is closed, the next descriptor opened would take its place, and
@@ -63,15 +64,21 @@ static bool ignores_hangup(void)
 	return sigaction(SIGHUP, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
+/* With a file to read again SIGHUP does that; without, it ends the program. */
+static bool hangup_ends(const struct options *options)
+{
+	return !options->config && !ignores_hangup();
+}
+
 /* The signals that end the program, as an fd that a wait inside the loop can watch too. */
-static int open_cancel_fd(void)
+static int open_cancel_fd(const struct options *options)
 {
 	sigset_t end;
 
 	sigemptyset(&end);
 	sigaddset(&end, SIGTERM);
 	sigaddset(&end, SIGINT);
-	if (!ignores_hangup())
+	if (hangup_ends(options))
 		sigaddset(&end, SIGHUP);
 	return signalfd(-1, &end, SFD_CLOEXEC | SFD_NONBLOCK);
 }
@@ -108,7 +115,7 @@ static int add_end(sd_event *event, int signal)
 	return r;
 }
 
-static int open_loop(sd_event **event)
+static int open_loop(sd_event **event, const struct options *options)
 {
 	int r = sd_event_new(event);
 
@@ -116,12 +123,10 @@ static int open_loop(sd_event **event)
 		r = add_end(*event, SIGTERM);
 	if (r >= 0)
 		r = add_end(*event, SIGINT);
-	if (r >= 0 && !ignores_hangup()) /* its terminal is gone */
+	if (r >= 0 && hangup_ends(options)) /* its terminal is gone */
 		r = add_end(*event, SIGHUP);
 	if (r >= 0)
 		r = log_timer_add(*event);
-	if (r >= 0)
-		r = sd_event_set_watchdog(*event, true);
 	return r < 0 ? r : 0;
 }
 
@@ -129,7 +134,20 @@ static int open_loop(sd_event **event)
 struct parts {
 	struct bridge *bridge;
 	struct control *control;
+	struct notify *notify;
+	struct reload *reload; /* NULL: there is no file */
 };
+
+static int on_hangup(sd_event_source *source __attribute__((unused)),
+		     const struct signalfd_siginfo *si __attribute__((unused)), void *userdata)
+{
+	struct parts *p = userdata;
+
+	notify_reloading();
+	reload_run(p->reload);
+	notify_ready(p->notify);
+	return 0;
+}
 
 static int filter_syscalls(const struct bridge *bridge, char *error, size_t size)
 {
@@ -175,8 +193,21 @@ static int start(struct parts *p, sd_event *event, const struct options *options
 	return options->seccomp == OPTIONS_SECCOMP_ON ? filter_syscalls(p->bridge, error, size) : 0;
 }
 
+static int add_signals(struct parts *p, sd_event *event, const struct options *options)
+{
+	int r = sd_event_add_signal(event, NULL, SIGUSR1, on_usr1, p->bridge);
+
+	if (r < 0 || !options->config)
+		return r;
+	r = reload_open(&p->reload, p->bridge);
+	if (r >= 0 && !ignores_hangup())
+		r = sd_event_add_signal(event, NULL, SIGHUP, on_hangup, p);
+	return r;
+}
+
 static void stop(struct parts *p)
 {
+	reload_close(p->reload);
 	control_close(p->control);
 	bridge_close(p->bridge);
 }
@@ -188,18 +219,20 @@ static int run(sd_event *event, const struct options *options, enum path_kind ki
 	int r = start(&parts, event, options, kind, cancel_fd, error, sizeof(error));
 
 	if (r) {
+		options_tell_where(options, error, sizeof(error));
 		log_error(LOG_PROGRAM, "%s", error);
 		stop(&parts);
 		return OPTIONS_EXIT_SYSTEM;
 	}
-	r = sd_event_add_signal(event, NULL, SIGUSR1, on_usr1, parts.bridge);
+	r = add_signals(&parts, event, options);
+	if (r >= 0)
+		r = notify_open(&parts.notify, event, parts.bridge);
 	if (r >= 0) {
-		sd_notifyf(0, "READY=1\nSTATUS=%s for %s", bridge_name(parts.bridge),
-			   options->path);
+		notify_ready(parts.notify);
 		r = sd_event_loop(event);
 		log_finish(); /* before what there is to say of the end */
-		sd_notify(0, "STOPPING=1");
 	}
+	notify_close(parts.notify);
 	stop(&parts);
 	if (r < 0) {
 		log_error(LOG_PROGRAM, "the event loop failed: %s", strerror(-r));
@@ -212,17 +245,18 @@ static int run(sd_event *event, const struct options *options, enum path_kind ki
 static int check_path(const struct options *options, enum path_kind *kind)
 {
 	char error[OPTIONS_ERROR_MAX];
+	int r = OPTIONS_EXIT_OK;
 
-	if (path_classify(options->path, options->server, kind, error, sizeof(error))) {
+	if (path_classify(options->path, options->server, kind, error, sizeof(error)))
+		r = OPTIONS_EXIT_SYSTEM;
+	else if (options_check_path(options, *kind == PATH_VHOST_NET, error, sizeof(error)) ||
+		 activation_check(options, error, sizeof(error)))
+		r = OPTIONS_EXIT_USAGE;
+	if (r) {
+		options_tell_where(options, error, sizeof(error));
 		log_error(LOG_PROGRAM, "%s", error);
-		return OPTIONS_EXIT_SYSTEM;
 	}
-	if (options_check_path(options, *kind == PATH_VHOST_NET, error, sizeof(error)) ||
-	    activation_check(options, error, sizeof(error))) {
-		log_error(LOG_PROGRAM, "%s", error);
-		return OPTIONS_EXIT_USAGE;
-	}
-	return OPTIONS_EXIT_OK;
+	return r;
 }
 
 int main(int argc, char **argv)
@@ -246,14 +280,16 @@ int main(int argc, char **argv)
 	log_set_level(options.log_level);
 	log_set_socket(options.path);
 	r = check_path(&options, &kind);
-	if (r)
+	if (r) {
+		options_close(&options);
 		return r;
+	}
 	cancel_fd = -1;
 	r = block_signals();
 	if (!r)
-		r = open_loop(&event);
+		r = open_loop(&event, &options);
 	if (!r) {
-		cancel_fd = open_cancel_fd();
+		cancel_fd = open_cancel_fd(&options);
 		r = cancel_fd < 0 ? -errno : 0;
 	}
 	if (r) {
@@ -264,6 +300,7 @@ int main(int argc, char **argv)
 	}
 	sd_event_unref(event);
 	close_fd(&cancel_fd);
+	options_close(&options);
 	log_finish();
 	return r;
 }

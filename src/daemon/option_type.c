@@ -310,8 +310,8 @@ static void allowed_user(const struct option_row *row, char *buf, size_t size)
 	snprintf(buf, size, "the name of a user of this system");
 }
 
-const struct option_type option_netns = {store_netns, allowed_netns, NULL};
-const struct option_type option_user = {store_user, allowed_user, NULL};
+const struct option_type option_netns = {store_netns, allowed_netns, NULL, false};
+const struct option_type option_user = {store_user, allowed_user, NULL, true};
 
 /* Taken apart by options.c, which knows the keys. */
 static bool store_devargs(const struct option_row *row, const char *value, void *field)
@@ -327,15 +327,15 @@ static void allowed_devargs(const struct option_row *row, char *buf, size_t size
 	snprintf(buf, size, "a list of KEY=VALUE like path=/tmp/sock,queues=2");
 }
 
-const struct option_type option_devargs = {store_devargs, allowed_devargs, NULL};
-const struct option_type option_path = {store_path, allowed_path, NULL};
-const struct option_type option_iface = {store_iface, allowed_iface, NULL};
-const struct option_type option_mac = {store_mac, allowed_mac, NULL};
-const struct option_type option_number = {store_number, allowed_number, NULL};
-const struct option_type option_power = {store_power, allowed_power, NULL};
-const struct option_type option_choice = {store_choice, allowed_choice, NULL};
-const struct option_type option_onoff = {store_onoff, allowed_onoff, NULL};
-const struct option_type option_switch = {store_onoff, allowed_onoff, "1"};
-const struct option_type option_mode = {store_mode, allowed_mode, NULL};
-const struct option_type option_group = {store_group, allowed_group, NULL};
-const struct option_type option_cpus = {store_cpus, allowed_cpus, NULL};
+const struct option_type option_devargs = {store_devargs, allowed_devargs, NULL, false};
+const struct option_type option_path = {store_path, allowed_path, NULL, false};
+const struct option_type option_iface = {store_iface, allowed_iface, NULL, false};
+const struct option_type option_mac = {store_mac, allowed_mac, NULL, false};
+const struct option_type option_number = {store_number, allowed_number, NULL, false};
+const struct option_type option_power = {store_power, allowed_power, NULL, false};
+const struct option_type option_choice = {store_choice, allowed_choice, NULL, false};
+const struct option_type option_onoff = {store_onoff, allowed_onoff, NULL, false};
+const struct option_type option_switch = {store_onoff, allowed_onoff, "1", false};
+const struct option_type option_mode = {store_mode, allowed_mode, NULL, false};
+const struct option_type option_group = {store_group, allowed_group, NULL, true};
+const struct option_type option_cpus = {store_cpus, allowed_cpus, NULL, false};

@@ -60,6 +60,8 @@ struct option_type {
 	void (*allowed)(const struct option_row *row, char *buf, size_t size);
 	/* the value when none is given, for those that may stand bare; else NULL */
 	const char *bare;
+	/* asks who there is on this system, which may load code */
+	bool asks;
 };
 
 struct option_row {
@@ -70,6 +72,7 @@ struct option_row {
 	bool mandatory;
 	bool devarg;			     /* also a key of --devargs, with _ for - */
 	bool devargs;			     /* is --devargs */
+	bool no_key;			     /* not for the file of --config */
 	size_t offset;			     /* in struct options */
 	unsigned int min, max;		     /* numbers */
 	const struct option_choice *choices; /* ends with a NULL name */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The command line: one table in options.c gives the parser, the checks, the
- * help text and the error messages. A new option is a field here, a row there and
+ * The options, of the command line and of a file: one table in options.c gives the parser,
+ * the checks, the help text and the error messages. A new option is a field here, a row there and
  * an item in man/vubridge.8 (tests/net/options_doc.sh compares them).
  */
 #ifndef DAEMON_OPTIONS_H
@@ -17,6 +17,9 @@
 
 /* Enough for any line that options_parse, options_refuse or path_classify writes. */
 #define OPTIONS_ERROR_MAX 768u
+
+/* No more options than bits in a uint64_t. */
+#define OPTIONS_MAX 64u
 
 /* Of --control, instead of a path; a file of that name is ./none. */
 #define OPTIONS_CONTROL_NONE "none"
@@ -61,9 +64,12 @@ enum options_seccomp {
 	OPTIONS_SECCOMP_OFF,
 };
 
-/* Strings are argv's own or static. */
+struct options_file;
+
+/* Strings are argv's own, the file's or static. */
 struct options {
 	const char *path;
+	const char *config; /* NULL: there is no file */
 	const char *iface;
 	int iface_type;        /* enum options_iface_type */
 	const char *veth_peer; /* NULL: not given */
@@ -95,14 +101,19 @@ struct options {
 	const char *control;   /* NULL: at the usual place; OPTIONS_CONTROL_NONE: none */
 	struct options_group control_group;
 	int log_level; /* LOG_ERR to LOG_DEBUG, for log_set_level */
+
+	uint64_t on_command_line;  /* bit i: row i was given there */
+	struct options_file *file; /* what --config gave, NULL: nothing */
 };
 
 /*
- * Reads argv into *out. Returns 0 to go on, 1 when --help or --version was asked
- * for and its text is written to @text, or -EINVAL with one line, without newline
- * or program name, in @error.
+ * Reads argv, and the file of --config, into *out. Returns 0 to go on, 1 when --help or
+ * --version was asked for and its text is written to @text, or -EINVAL with one line,
+ * without newline or program name, in @error. Close it when it returned 0.
  */
 int options_parse(int argc, char **argv, FILE *text, struct options *out, char *error, size_t size);
+/* Frees the file: what its strings were is gone. */
+void options_close(struct options *o);
 
 /*
  * Reads @value as that of the option called @name, whose row there is, into *out. -EINVAL
@@ -125,5 +136,11 @@ int options_check_path(const struct options *o, bool vhost_net, char *error, siz
  */
 int options_refuse(char *error, size_t size, const char *name, const char *value,
 		   const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/*
+ * Where @error begins with "--NAME" and that option's value is the file's, it begins with
+ * "FILE:LINE: NAME" from here on.
+ */
+void options_tell_where(const struct options *o, char *error, size_t size);
 
 #endif

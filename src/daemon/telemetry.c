@@ -282,6 +282,7 @@ static void serve(struct client *c, char *request, size_t len)
 	char *comma = strchr(request, ',');
 	struct telemetry_call call = {
 		.owner = c->t->config.owner,
+		.by = "the control socket",
 		.params = comma && comma[1] ? comma + 1 : NULL,
 		.client = c->number,
 		.fd = -1,

@@ -28,6 +28,7 @@
 /* One request while it is served. */
 struct telemetry_call {
 	void *owner;
+	const char *by;	     /* who asks, for the log */
 	const char *params;  /* what follows the comma, NULL: nothing */
 	unsigned int client; /* a number that no other connection ever has */
 	bool subscribe;	     /* set it: this client gets what telemetry_publish sends */

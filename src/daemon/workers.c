@@ -112,6 +112,14 @@ void workers_set_poll(struct workers *ws, bool busy, unsigned int idle_us)
 		worker_set_poll(ws->workers[i], busy, idle_us);
 }
 
+void workers_check(struct workers *ws)
+{
+	unsigned int i;
+
+	for (i = 0; i < ws->n; i++)
+		worker_check(ws->workers[i]);
+}
+
 /* ---- failures ---- */
 
 static void on_failure(struct workers *ws, struct worker_failure failure)

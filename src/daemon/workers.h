@@ -48,6 +48,9 @@ void workers_set_merge(struct workers *ws, int how);
 /* Changes how all of them wait for work. */
 void workers_set_poll(struct workers *ws, bool busy, unsigned int idle_us);
 
+/* As worker_check, each of them. */
+void workers_check(struct workers *ws);
+
 struct workers_poll {
 	bool busy;
 	unsigned int idle_us;

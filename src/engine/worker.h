@@ -63,6 +63,9 @@ void worker_set_merge(struct worker *w, const struct merge_config *merge);
 /* Changes how it waits for work, busy and idle_us of its configuration, at any time. */
 void worker_set_poll(struct worker *w, bool busy, unsigned int idle_us);
 
+/* Returns when the worker has answered, which shows that it lives. */
+void worker_check(struct worker *w);
+
 /*
  * Readable when the worker gave up on a ring or on an fd; worker_take_failure then
  * says which, one failure a call and each once. The pair waits for worker_stop, which

@@ -118,6 +118,11 @@ void worker_set_poll(struct worker *w, bool busy, unsigned int idle_us)
 	post(w, &(struct request){.kind = REQUEST_POLL, .busy = busy, .idle_us = idle_us});
 }
 
+void worker_check(struct worker *w)
+{
+	post(w, &(struct request){.kind = REQUEST_NOTHING});
+}
+
 int worker_event_fd(const struct worker *w)
 {
 	return w->event_fd;

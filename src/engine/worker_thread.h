@@ -22,7 +22,8 @@ enum request_kind {
 	REQUEST_CAPTURE,
 	REQUEST_MERGE,
 	REQUEST_POLL,
-	REQUEST_QUIT
+	REQUEST_NOTHING, /* but an answer */
+	REQUEST_QUIT,
 };
 
 struct pair;

@@ -27,7 +27,7 @@ static int ethtool_ioctl(const char *name, void *command)
 	if (strlen(name) >= sizeof(ifr.ifr_name))
 		return -ENODEV;
 	strcpy(ifr.ifr_name, name);
-	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0); /* any kind does */
 	if (fd < 0)
 		return -errno;
 	r = ioctl(fd, SIOCETHTOOL, &ifr) < 0 ? -errno : 0;

@@ -55,6 +55,21 @@ for case in 'iface:' 'iface:sixteencharacter' 'iface:a/b' 'iface:a b' 'iface:.' 
   refused 2 "^vubridge: --$option '$value': " --path "$sock" "--$option" "$value"
 done
 
+# the same from a file: its line is named
+refused 2 "^vubridge: --config '$TMP/none.conf': No such file" --config "$TMP/none.conf"
+refused 2 "^vubridge: --config '$TMP': is no regular file" --config "$TMP"
+refused 2 "^vubridge: --config '': must be" --config ''
+conf() { printf '[vubridge]\npath = %s\n' "$sock" >"$TMP/v0.conf" && printf '%s\n' "$@" >>"$TMP/v0.conf"; }
+for case in 'mtu = 12x:must be a whole number from 68 to 65521' 'queue-size = 100:must be a power of two' \
+  'io = epoll:must be one of auto, uring, plain' 'persist = yes:must be 0 or 1' 'nonsense = 1:unknown key' \
+  'mtu:needs a value' "path = $sock:given before" '[other]:the only section is' 'mtu = 1500 # x:a comment needs' \
+  'user = no such user:must be the name of a user' 'workers = 2:must be at most 1'; do
+  conf "${case%%:*}"
+  refused 2 "^vubridge: $TMP/v0.conf:3: .*${case#*:}" --config "$TMP/v0.conf"
+done
+printf 'path = %s\n' "$TMP" >"$TMP/v0.conf"
+refused 1 "^vubridge: $TMP/v0.conf:1: path '$TMP': is a directory" --config "$TMP/v0.conf"
+
 # --path that is no socket
 mkdir dir
 : >file

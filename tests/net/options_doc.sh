@@ -140,7 +140,7 @@ check_lint()
     echo "mandoc is not installed: the manual page's syntax was not checked"
     return
   fi
-  mandoc -T lint -W warning "$man" 2>&1 | grep -v -i ' date' >"$tmp/lint"
+  mandoc -T lint -W warning "$man" "${man%.8}.conf.5" 2>&1 | grep -v -i ' date' >"$tmp/lint"
   [ ! -s "$tmp/lint" ] || fail "mandoc: $(cat "$tmp/lint")"
 }
 

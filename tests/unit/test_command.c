@@ -106,6 +106,7 @@ static json_t *run(struct bench *b, json_t *(*command)(struct telemetry_call *),
 {
 	struct telemetry_call call = {
 		.owner = b,
+		.by = "a test",
 		.params = params,
 		.error = b->error,
 		.size = sizeof(b->error),

@@ -2,7 +2,7 @@
 /*
  * Every option that takes a value, with good and bad ones: a bad one is refused by a line that
  * names option, value and what is allowed, as an option, after an equals sign, and as a key
- * of --devargs. The table is complete: what --help lists is here.
+ * of --devargs or of a file. The table is complete: what --help lists is here.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +11,8 @@
 #include <cmocka.h>
 
 #include <limits.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "base/util.h"
 #include "options_rig.h"
@@ -88,6 +90,8 @@ static const struct case_ cases[] = {
 	  { "", "never", "bus", "1" } },
 	{ "idle-us", NULL, "a whole number from 0 to 1000000", NULL, { "0", "50", "1000000" },
 	  { "", "abc", "12x", "-1", "1000001", "4294967296", "18446744073709551616" } },
+	{ "config", NULL, "a path of 1 to 4095 bytes without control characters", NULL, { NULL },
+	  { "" } },
 	{ "devargs", NULL, "a list of KEY=VALUE like path=/tmp/sock,queues=2", NULL, { NULL },
 	  { "" } },
 	{ "user", NULL, "the name of a user of this system", NULL, { "root" },
@@ -255,6 +259,80 @@ static void test_no_devargs(void **state)
 	}
 }
 
+/* ---- as a key of a file ---- */
+
+static char file_path[] = "/tmp/vubridge-options.XXXXXX";
+
+static bool is_file_key(const struct case_ *c)
+{
+	return strcmp(c->name, "config") != 0 && strcmp(c->name, "devargs") != 0;
+}
+
+/* Blanks around a value are none of it there. */
+static bool is_file_value(const char *value)
+{
+	size_t len = strlen(value);
+
+	return !len || (value[0] != ' ' && value[len - 1] != ' ');
+}
+
+static void write_file(const struct case_ *c, const char *value, bool twice)
+{
+	FILE *f = fopen(file_path, "w");
+
+	assert_non_null(f);
+	fprintf(f, "[vubridge]\n%s = %s\n", c->name, value);
+	if (twice)
+		fprintf(f, "%s=%s\n", c->name, value);
+	if (strcmp(c->name, "path") != 0)
+		fputs("path = s\n", f);
+	fclose(f);
+}
+
+static void assert_file(const struct case_ *c, const char *line)
+{
+	const char *words[] = { "--config", file_path, c->beside, NULL };
+	struct run run;
+
+	parse(&run, words);
+	assert_string_equal(run.error, line);
+	assert_int_equal(run.r, line[0] ? -EINVAL : 0);
+	free(run.text);
+	options_close(&run.o);
+}
+
+static void test_file(void **state)
+{
+	char line[OPTIONS_ERROR_MAX], word[160];
+	const struct case_ *c;
+	size_t k;
+	int fd = mkstemp(file_path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	close(fd);
+	for (c = cases; c < cases + ARRAY_SIZE(cases); c++) {
+		for (k = 0; is_file_key(c) && c->good[k]; k++) {
+			write_file(c, c->good[k], false);
+			assert_file(c, "");
+			write_file(c, c->good[k], true);
+			snprintf(line, sizeof(line),
+				 "%s:3: %s '%s': was given before; give it once", file_path,
+				 c->name, c->good[k]);
+			assert_file(c, line);
+		}
+		for (k = 0; is_file_key(c) && c->bad[k]; k++) {
+			if (!is_file_value(c->bad[k]))
+				continue;
+			write_file(c, c->bad[k], false);
+			expected(word, sizeof(word), c->name, c->bad[k], c->allowed);
+			snprintf(line, sizeof(line), "%s:2: %s", file_path, word + 2);
+			assert_file(c, line);
+		}
+	}
+	unlink(file_path);
+}
+
 static bool is_tested(const char *name, size_t len)
 {
 	size_t i;
@@ -294,6 +372,7 @@ int main(void)
 		cmocka_unit_test(test_good),	   cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_twice),	   cmocka_unit_test(test_devargs),
 		cmocka_unit_test(test_no_devargs), cmocka_unit_test(test_complete),
+		cmocka_unit_test(test_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -249,8 +249,10 @@ static void changes_its_wait(void **state)
 	worker_rig_reflect(b, 0);
 	sleeps = worker_counters(b->w, 0).sleeps;
 	worker_rig_await(sleeps, 1);
+	worker_check(b->w); /* asleep, and awake below */
 	worker_set_poll(b->w, true, 0);
 	before = count_read(sleeps);
+	worker_check(b->w);
 	worker_rig_round_trips(b, 0, 0, 100);
 	assert_int_equal(count_read(sleeps), before);
 	worker_set_poll(b->w, false, 0);
