@@ -8,6 +8,7 @@
 # nothing is left when it is purged.
 . "$(dirname "$0")/../net/lib.sh"
 . "$(dirname "$0")/../net/peers.sh"
+. "$(dirname "$0")/tarball.sh"
 need_root
 need lintian "Debian lintian"
 need apparmor_parser "Debian apparmor"
@@ -22,13 +23,10 @@ step() { log "$((SECONDS - started)) s: $*"; }
 
 # ---- the package ----
 
-make --no-print-directory -C "$top_builddir" dist >"$TMP/dist.log" 2>&1 || fail "make dist"
-version=$("$VUBRIDGE" --version)
-version=${version#* }
-mv "$top_builddir/vubridge-$version.tar.xz" "$TMP/"
+make_tarball
 # the rpm's build runs the tests of the tarball
 DEB_BUILD_OPTIONS=nocheck "$top_srcdir/scripts/make-deb" --verify --output "$TMP/out" \
-  "$TMP/vubridge-$version.tar.xz" || fail "make-deb"
+  "$tarball" || fail "make-deb"
 architecture=$(dpkg --print-architecture)
 deb=$TMP/out/vubridge_$version-1_$architecture.deb
 step "built"

@@ -4,6 +4,7 @@
 # away, and nothing else.
 . "$(dirname "$0")/../net/lib.sh"
 . "$(dirname "$0")/../net/pair.sh"
+. "$(dirname "$0")/tarball.sh"
 need_root
 
 root=$TMP/root

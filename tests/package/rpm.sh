@@ -6,16 +6,14 @@
 # complains about, and what is unpacked from it runs.
 . "$(dirname "$0")/../net/lib.sh"
 . "$(dirname "$0")/../net/pair.sh"
+. "$(dirname "$0")/tarball.sh"
 need_root
 need rpmbuild "Debian rpm, Fedora rpm-build"
 need rpmlint rpmlint
 need cpio cpio
 
-make --no-print-directory -C "$top_builddir" dist >"$TMP/dist.log" 2>&1 || fail "make dist"
-version=$("$VUBRIDGE" --version)
-version=${version#* }
-mv "$top_builddir/vubridge-$version.tar.xz" "$TMP/"
-"$top_srcdir/scripts/make-rpm" --output "$TMP/out" "$TMP/vubridge-$version.tar.xz" || fail "make-rpm"
+make_tarball
+"$top_srcdir/scripts/make-rpm" --output "$TMP/out" "$tarball" || fail "make-rpm"
 binary=$TMP/out/vubridge-$version-1$(rpm --eval '%{?dist}').$(rpm --eval '%{_arch}').rpm
 [ -f "$binary" ] || fail "there is no $binary"
 
