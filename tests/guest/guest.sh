@@ -7,7 +7,7 @@
 #
 # The kernel is that of scripts/install-deps, of $GUEST_KERNEL, or the host's own: a folder
 # with boot/vmlinuz-VERSION and lib/modules/VERSION. GUEST_TOOLS names further programs of
-# the host to take along.
+# the host to take along; a function guest_more FOLDER puts more into the guest's root.
 set -eu -o pipefail
 
 if [ -n "${GUEST_INSIDE:-}" ]; then
@@ -89,6 +89,7 @@ guest_fill() {
     guest_copy "$(command -v "$tool")"
   done
   guest_copy_modules
+  if declare -F guest_more >/dev/null; then guest_more "$work/root"; fi
   printf 'export CI=%s\ntest=%s\n' "${CI:-}" "tests/guest/$(basename "$0")" >"$work/root/etc/test"
   (cd "$work/root" && find . | cpio --quiet -o -H newc) >"$work/initrd"
 }
