@@ -70,7 +70,33 @@ int activation_check(const struct options *o, char *error, size_t size)
 	return check_address(o, error, size);
 }
 
-int activation_take(void)
+/* The socket, or -1; the programs that we might start are not told of it any more. */
+static int take(void)
 {
 	return sd_listen_fds(1) > 0 ? SD_LISTEN_FDS_START : -1;
+}
+
+int activation_listen(const struct options *o, struct listener **listen, char *error,
+		      size_t size)
+{
+	const struct listener_config config = {
+		.path = o->path,
+		.type = SOCK_STREAM,
+		.has_mode = o->socket_mode.given,
+		.mode = o->socket_mode.mode,
+		.gid = o->socket_group.given ? o->socket_group.gid : (gid_t)-1,
+		.has_uid = o->user.name,
+		.uid = o->user.uid,
+		.fd = o->server ? take() : -1,
+	};
+	const char *why = "";
+	int r;
+
+	if (!o->server)
+		return 0;
+	r = listener_open(listen, &config, &why);
+	if (r)
+		options_refuse(error, size, "path", o->path, "%s",
+			       why && why[0] ? why : strerror(-r));
+	return r;
 }

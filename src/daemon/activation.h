@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A socket that systemd, or who acts like it, made for us and handed over (LISTEN_FDS). */
+/*
+ * The socket of --server: one that systemd, or who acts like it, made for us and handed over
+ * (LISTEN_FDS), or our own.
+ */
 #ifndef DAEMON_ACTIVATION_H
 #define DAEMON_ACTIVATION_H
 
+#include "base/listener.h"
 #include "daemon/options.h"
 
 /*
@@ -11,7 +15,8 @@
  */
 int activation_check(const struct options *o, char *error, size_t size);
 
-/* The socket, or -1; the programs that we might start are not told of it any more. */
-int activation_take(void);
+/* Listens there, with --server; else does nothing. 0, or -errno and one line in @error. */
+int activation_listen(const struct options *o, struct listener **listen, char *error,
+		      size_t size);
 
 #endif

@@ -361,31 +361,6 @@ static int add_renegotiate(struct bridge *b, char *error, size_t size)
 	return r;
 }
 
-static int open_listen(struct bridge *b, char *error, size_t size)
-{
-	const struct options *o = b->options;
-	const struct listener_config config = {
-		.path = o->path,
-		.type = SOCK_STREAM,
-		.has_mode = o->socket_mode.given,
-		.mode = o->socket_mode.mode,
-		.gid = o->socket_group.given ? o->socket_group.gid : (gid_t)-1,
-		.has_uid = o->user.name,
-		.uid = o->user.uid,
-		.fd = o->server ? activation_take() : -1,
-	};
-	const char *why = "";
-	int r;
-
-	if (!o->server)
-		return 0;
-	r = listener_open(&b->listen, &config, &why);
-	if (r)
-		options_refuse(error, size, "path", o->path, "%s",
-			       why && why[0] ? why : strerror(-r));
-	return r;
-}
-
 static int open_backend(struct bridge *b, enum path_kind kind, int cancel_fd, char *error,
 			size_t size)
 {
@@ -465,7 +440,7 @@ int bridge_open(struct bridge **out, sd_event *event, const struct options *opti
 	b->no_carrier = carrier_reason(&(const struct carrier_inputs){.wanted = true});
 	r = add_renegotiate(b, error, size);
 	if (!r)
-		r = open_listen(b, error, size);
+		r = activation_listen(options, &b->listen, error, size);
 	if (!r)
 		r = interface_open(&b->iface, b->pairs, error, size);
 	if (!r)

@@ -107,9 +107,12 @@ static int open_kport(struct interface *i, unsigned int pairs, int home, char *e
 	const struct tap_config tap = {.name = o->iface, .pairs = pairs};
 	const struct packet_config veth = {.name = o->iface, .peer = o->veth_peer};
 	const char *why = "";
-	int r = o->iface_type == OPTIONS_IFACE_VETH ? packet_open_apart(&veth, home, &i->kport, &why)
-						    : tap_open(&tap, &i->kport, &why);
+	int r;
 
+	if (o->iface_type == OPTIONS_IFACE_VETH)
+		r = packet_open_apart(&veth, home, &i->kport, &why);
+	else
+		r = tap_open(&tap, &i->kport, &why);
 	if (r && why[0] && r != -EINVAL) /* of which the phrase says all */
 		options_refuse(error, size, "iface", o->iface, "%s (%s)", why, strerror(-r));
 	else if (r)

@@ -180,7 +180,8 @@ static void name_difference(struct mirror *m)
 {
 	unsigned int ours = m->link.mtu, theirs = m->vport->mtu;
 	const char *error = m->mtu_error ? strerror(-m->mtu_error) : "";
-	const char *before = error[0] ? ", which cannot be set (" : "", *after = error[0] ? ")" : "";
+	const char *before = error[0] ? ", which cannot be set (" : "";
+	const char *after = error[0] ? ")" : "";
 
 	if (!ours || !theirs) /* one is not known */
 		ours = theirs = 0;
@@ -195,7 +196,8 @@ static void name_difference(struct mirror *m)
 			    ours, theirs, before, error, after);
 	else if (ours < theirs)
 		log_notice(tag(m),
-			   "mtu %u is smaller than the backend's %u%s%s%s: it may send longer frames",
+			   "mtu %u is smaller than the backend's %u%s%s%s: it may send longer "
+			   "frames",
 			   ours, theirs, before, error, after);
 }
 

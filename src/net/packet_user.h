@@ -13,10 +13,13 @@
 
 /* All functions return 0 or -errno. */
 
-/* Readies it, if it is in the user's namespace: what it hands out from the first: it may move away before a peer is there, and what any
- * peer can be given must be enough then. What it was is kept for packet_user_give_back. */
+/*
+ * Readies it, if it is in the user's namespace: it may move away before a peer is there, and
+ * what it hands out from the first must be what any peer can be given. What it was is kept for
+ * packet_user_give_back.
+ */
 int packet_user_prepare(struct packet *p);
-/* Has the user's end @ifindex, which is in the user's namespace, hand out no more than @features. */
+/* Has the user's end @ifindex, in the user's namespace, hand out no more than @features. */
 int packet_user_tell(struct packet *p, unsigned int ifindex, uint64_t features);
 /* Makes the user's end @ifindex, which is there too, what it was, as far as that was changed. */
 void packet_user_give_back(struct packet *p, unsigned int ifindex);

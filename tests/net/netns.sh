@@ -142,7 +142,8 @@ kill -USR1 "${PID[va]}"
 [ $VETH = yes ] || wait_until 2 grep -q 'overflow unknown' "$TMP/va.log" || fail "no word of the unknown counter"
 ip -n "$NS_C" link set vnet0 down
 ip -n "$NS_C" link set vnet0 name eth8 up
-[ $VETH = yes ] || wait_until 4 grep -q 'the interface was renamed to eth8' "$TMP/va.log" || fail "an unseen rename is not logged"
+[ $VETH = yes ] || wait_until 4 grep -q 'the interface was renamed to eth8' "$TMP/va.log" ||
+  fail "an unseen rename is not logged"
 # home again, with another index
 ip -n "$NS_C" link set eth8 netns "$NS_A" index 77
 arrive "$NS_A" eth8
@@ -167,7 +168,8 @@ followed() {
   va_start --keep-caps --netns "$NS_A"
   ip -n "$NS_A" link set vnet0 netns "$NS_C"
   arrive "$NS_C" vnet0
-  wait_until 2 grep -q "the interface moved to network namespace $NS_C: following" "$TMP/va.log" || fail "it was not followed"
+  wait_until 2 grep -q "the interface moved to network namespace $NS_C: following" "$TMP/va.log" ||
+    fail "it was not followed"
   kill -USR1 "${PID[va]}"
   wait_until 2 grep -q 'overflow [0-9]' "$TMP/va.log" || fail "no counter after a move"
   stop "${PID[peer]}" KILL
@@ -196,7 +198,8 @@ followed() {
   unshare -n sleep 60 &
   box=$!
   LIB_PIDS+=("$box")
-  wait_until 5 sh -c "[ \"\$(readlink /proc/$box/ns/net)\" != \"\$(readlink /proc/self/ns/net)\" ]" || fail "no namespace"
+  wait_until 5 sh -c "[ \"\$(readlink /proc/$box/ns/net)\" != \"\$(readlink /proc/self/ns/net)\" ]" ||
+    fail "no namespace"
   ip -n "$NS_A" link set vnet0 netns "$box"
   wait_until 2 grep -q 'moved to a network namespace that has no name' "$TMP/va.log" || fail "it was not let go"
   nsenter --net="/proc/$box/ns/net" ip addr add 10.0.0.1/24 dev vnet0
