@@ -179,9 +179,7 @@ static void take_mtu(struct mirror *m)
 static void name_difference(struct mirror *m)
 {
 	unsigned int ours = m->link.mtu, theirs = m->vport->mtu;
-	const char *error = m->mtu_error ? strerror(-m->mtu_error) : "";
-	const char *before = error[0] ? ", which cannot be set (" : "";
-	const char *after = error[0] ? ")" : "";
+	char why[96] = "";
 
 	if (!ours || !theirs) /* one is not known */
 		ours = theirs = 0;
@@ -189,16 +187,16 @@ static void name_difference(struct mirror *m)
 		return;
 	m->named.ours = ours;
 	m->named.theirs = theirs;
+	if (m->mtu_error)
+		snprintf(why, sizeof(why), ", which cannot be set (%s)", strerror(-m->mtu_error));
 	if (ours > theirs)
 		log_warning(tag(m),
-			    "mtu %u is larger than the backend's %u%s%s%s: it may drop longer "
-			    "frames",
-			    ours, theirs, before, error, after);
+			    "mtu %u is larger than the backend's %u%s: it may drop longer frames",
+			    ours, theirs, why);
 	else if (ours < theirs)
 		log_notice(tag(m),
-			   "mtu %u is smaller than the backend's %u%s%s%s: it may send longer "
-			   "frames",
-			   ours, theirs, before, error, after);
+			   "mtu %u is smaller than the backend's %u%s: it may send longer frames",
+			   ours, theirs, why);
 }
 
 static bool is_within_mtu(const struct mirror *m)
