@@ -118,7 +118,8 @@ static void test_carrier_is_announced_once(void **state)
 	assert_int_equal(f.transitions, flips);
 	qsort(delay, flips, sizeof(delay[0]), compare_ns);
 	print_message("carrier announced after %u us (median), %u us (worst)\n",
-		      (unsigned int)(delay[flips / 2] / 1000), (unsigned int)(delay[flips - 1] / 1000));
+		      (unsigned int)(delay[flips / 2] / 1000),
+		      (unsigned int)(delay[flips - 1] / 1000));
 	if (kernel_announces_on_request())
 		assert_true(delay[flips / 2] < 10000000u);
 	linkmon_close(f.lm);
