@@ -131,8 +131,7 @@ logged vnet0 'log-level debug, by'
 systemctl_ok restart vubridge@vnet0
 wait_status vnet0 'vnet0: carrier on*'
 [ "$(property vnet0 MainPID)" != "$main" ] || fail "not restarted"
-inside "$sbin/vubctl" -j show | grep 512 >/dev/null ||
-  fail "the queue size is not the file's: $(inside "$sbin/vubctl" -j show)"
+logged vnet0 'queue pair of 512 descriptors'
 
 # ---- the backend leaves and comes ----
 
