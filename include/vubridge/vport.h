@@ -43,6 +43,8 @@ struct vport_events {
 	 * any more must be quiesced before this returns.
 	 */
 	void (*pairs)(void *owner);
+	/* asking was true and is not any more, while the device is up. */
+	void (*answered)(void *owner);
 };
 
 struct vport_ops {
@@ -60,15 +62,15 @@ struct vport_ops {
 			   size_t len);
 	/* A write to the configuration space: the MAC alone may be written, else -EPERM. */
 	int (*write_config)(struct vport *vp, size_t offset, const void *data, size_t len);
+	/*
+	 * Of the peer is asked, and answered later: a number of pairs by control, and the next
+	 * two; asking is true until all is answered. A refusal is logged; after any other
+	 * error the connection is given up: down follows from the loop.
+	 */
 	/* Tells the peer the interface's MTU, if it agreed to hear it. 0 or -errno. */
 	int (*set_mtu)(struct vport *vp, unsigned int mtu);
 	/* Has the peer tell the network where mac is; -EOPNOTSUPP: it does not do that. */
 	int (*announce)(struct vport *vp);
-	/*
-	 * What control, set_mtu and announce need an answer for takes as long as the peer
-	 * does, up to vhost->timeout_ms. An error other than -EREMOTEIO (a refusal) and
-	 * -EOPNOTSUPP ends the connection: down follows from the loop.
-	 */
 	void (*close)(struct vport *vp); /* NULL-safe, stops first */
 };
 
@@ -83,6 +85,7 @@ struct vport {
 
 	bool connected;     /* the peer is there */
 	bool rings_enabled; /* every active ring is enabled */
+	bool asking;        /* the peer has yet to answer something */
 	uint64_t features;  /* negotiated, valid while connected */
 	unsigned int max_pairs;    /* that the peer serves */
 	unsigned int pairs;        /* that have rings: at most what was asked for */

@@ -34,7 +34,8 @@ struct bridge {
 	struct vport *vport;
 
 	const char *ending; /* why, when that is not the backend's doing */
-	bool forwarding;    /* workers run, carrier is on */
+	bool forwarding;    /* workers run */
+	bool carrier;       /* is on: they do, and the backend has answered all that it was asked */
 
 	/* what the user wants, through all connections */
 	bool link_down;
@@ -53,8 +54,9 @@ static const char *tag(const struct bridge *b)
 	return b->iface.kport->name;
 }
 
-static void set_carrier(struct bridge *b, bool on)
+static void put_carrier(struct bridge *b)
 {
+	const bool on = b->carrier;
 	int r = b->iface.kport->ops->set_carrier(b->iface.kport, on);
 
 	if (r && r != -EBADFD) /* a deleted interface is the watch's news */
@@ -62,11 +64,15 @@ static void set_carrier(struct bridge *b, bool on)
 			  strerror(-r));
 }
 
-/*
- * Has the network learn where our address is: by the backend, or else by a frame of ours.
- * 0, or -errno when the connection is of no use any more.
- */
-static int announce(struct bridge *b)
+static void set_carrier(struct bridge *b, bool on)
+{
+	b->carrier = on;
+	b->carrier_since = realtime_ns();
+	put_carrier(b);
+}
+
+/* Has the network learn where our address is: by the backend, or else by a frame of ours. */
+static void announce(struct bridge *b)
 {
 	uint8_t packet[ANNOUNCE_LEN];
 	int r = b->vport->ops->announce(b->vport);
@@ -76,13 +82,9 @@ static int announce(struct bridge *b)
 		r = workers_send(b->workers, 0, packet, sizeof(packet));
 		if (r)
 			log_warning(tag(b), "cannot announce the address: %s", strerror(-r));
-		r = 0;
 	}
-	if (r && r != -EREMOTEIO)
-		return r;
 	b->vport->ops->control(b->vport, VIRTIO_NET_CTRL_ANNOUNCE, VIRTIO_NET_CTRL_ANNOUNCE_ACK,
 			       NULL, 0);
-	return 0;
 }
 
 static void run_workers(struct bridge *b, unsigned int pairs)
@@ -91,35 +93,35 @@ static void run_workers(struct bridge *b, unsigned int pairs)
 }
 
 /* Frames first have somewhere to go, then network and kernel are told. */
-static int begin_forwarding(struct bridge *b)
+static void begin_forwarding(struct bridge *b)
 {
-	int r;
-
 	run_workers(b, b->vport->active_pairs);
-	r = announce(b);
-	if (r) {
-		run_workers(b, 0);
-		return r;
-	}
 	b->forwarding = true;
-	b->carrier_since = realtime_ns();
+	announce(b);
+}
+
+/* A backend that does not answer what it was asked at first is not worth a carrier. */
+static void show_carrier(struct bridge *b)
+{
+	if (b->carrier || b->vport->asking)
+		return;
 	set_carrier(b, true);
 	log_notice(tag(b), "carrier on");
-	return 0;
 }
 
 static void end_forwarding(struct bridge *b, const char *reason)
 {
-	set_carrier(b, false);
+	bool on = b->carrier;
+
+	if (on)
+		set_carrier(b, false);
 	b->forwarding = false;
-	b->carrier_since = realtime_ns();
 	run_workers(b, 0);
-	log_notice(tag(b), "carrier off: %s", reason);
+	log_notice(tag(b), on ? "carrier off: %s" : "carrier stays off: %s", reason);
 }
 
-/* Makes forwarding and carrier what the device's state asks for. 0, or -errno when the
- * connection turned out to be of no use. */
-static int follow_device(struct bridge *b)
+/* Makes forwarding and carrier what the device's state asks for. */
+static void follow_device(struct bridge *b)
 {
 	const struct vport *vp = b->vport;
 	const uint16_t net_status = backend_link_up(b->backend) ?
@@ -134,14 +136,15 @@ static int follow_device(struct bridge *b)
 	};
 	const char *reason = carrier_reason(&in);
 
-	b->no_carrier = reason;
 	if (!reason && !b->forwarding)
-		return begin_forwarding(b);
-	if (reason && b->forwarding)
+		begin_forwarding(b);
+	if (!reason)
+		show_carrier(b);
+	else if (b->forwarding)
 		end_forwarding(b, b->ending ? b->ending : reason);
-	else if (reason && vp->connected)
+	else if (vp->connected)
 		log_notice(tag(b), "carrier stays off: %s", reason);
-	return 0;
+	b->no_carrier = reason || b->carrier ? reason : "backend has yet to answer";
 }
 
 /*
@@ -154,7 +157,7 @@ static int ask_for_pairs(struct bridge *b)
 	unsigned int pairs = MIN(b->wanted_pairs, vp->pairs);
 	const uint16_t wire = htole16((uint16_t)pairs);
 
-	if (!vp->connected || pairs == vp->active_pairs)
+	if (!vp->connected || vp->pairs == 1)
 		return 0;
 	return vp->ops->control(vp, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, &wire,
 				sizeof(wire)) == VIRTIO_NET_OK ?
@@ -187,7 +190,8 @@ static int on_device_up(void *owner)
 	if (r)
 		return r;
 	backend_follow(b->backend, b->vport->active_pairs);
-	return follow_device(b);
+	follow_device(b);
+	return 0;
 }
 
 static void on_device_down(void *owner)
@@ -209,6 +213,14 @@ static void on_device_changed(void *owner, unsigned int changes)
 		announce(b);
 }
 
+static void on_device_answered(void *owner)
+{
+	struct bridge *b = owner;
+
+	if (b->forwarding)
+		follow_device(b);
+}
+
 static void on_device_pairs(void *owner)
 {
 	struct bridge *b = owner;
@@ -224,6 +236,7 @@ static const struct vport_events device_events = {
 	.down = on_device_down,
 	.changed = on_device_changed,
 	.pairs = on_device_pairs,
+	.answered = on_device_answered,
 };
 
 /* ---- what the backend's own interface tells, with vhost-net ---- */
@@ -278,10 +291,10 @@ static void on_link_settled(void *owner)
 {
 	struct bridge *b = owner;
 
-	if (interface_carrier_is(&b->iface, b->forwarding))
+	if (interface_carrier_is(&b->iface, b->carrier))
 		return;
 	log_debug(tag(b), "the carrier may not be as it should be, setting it again");
-	set_carrier(b, b->forwarding);
+	put_carrier(b);
 }
 
 static void on_link_lost(void *owner)

@@ -74,6 +74,7 @@ static void user_close(struct vhost *v)
 	v->max_pairs = 0;
 	v->has_status = false;
 	v->has_config = false;
+	v->has_announce = false;
 	v->news = VHOST_NEWS_NONE;
 	u->requester = (struct requester){.vhost = v};
 	u->has_protocol_features = false;
@@ -131,6 +132,7 @@ static int negotiate_protocol(struct user *u)
 	r->reply_ack = has(u, VHOST_USER_PROTOCOL_F_REPLY_ACK);
 	u->vhost.has_status = has(u, VHOST_USER_PROTOCOL_F_STATUS);
 	u->vhost.has_config = has(u, VHOST_USER_PROTOCOL_F_CONFIG);
+	u->vhost.has_announce = has(u, VHOST_USER_PROTOCOL_F_RARP);
 	return 0;
 }
 
@@ -247,7 +249,7 @@ static int user_announce(struct vhost *v, const uint8_t mac[6])
 {
 	uint64_t value = 0;
 
-	if (!has(to_user(v), VHOST_USER_PROTOCOL_F_RARP))
+	if (!v->has_announce)
 		return -EOPNOTSUPP;
 	memcpy(&value, mac, 6);
 	return request_tell_u64(to_requester(v), VHOST_USER_SEND_RARP, value);
@@ -441,6 +443,7 @@ struct vhost *vhost_user_new(const char *path, unsigned int timeout_ms, int canc
 	memcpy(u->path, path, size);
 	u->vhost = (struct vhost){
 		.ops = &user_ops,
+		.waits = true,
 		.cancel_fd = cancel_fd,
 		.timeout_ms = timeout_ms,
 		.accepted_fd = -1,
