@@ -48,6 +48,12 @@ enum vhost_news {
 
 struct vhost_ops {
 	/*
+	 * Says the first words on a connection that the peer made, and waits for nothing: it
+	 * becomes readable when they are answered. Touches no vhost. NULL: peers never
+	 * connect.
+	 */
+	int (*greet)(int fd);
+	/*
 	 * Connects, or takes over vhost->accepted_fd, and negotiates the transport (owner,
 	 * protocol features). Sets vhost->fd and what is offered below.
 	 */
@@ -95,8 +101,8 @@ struct vhost {
 	unsigned int timeout_ms; /* for one answer */
 	uint64_t deadline_ns;    /* for all of them, by CLOCK_MONOTONIC; 0: none */
 	/*
-	 * A connection that the peer made (server mode), for the next open, which owns it
-	 * from then on; -1: open connects.
+	 * A connection that the peer made (server mode) and that was greeted, for the next
+	 * open, which owns it from then on; -1: open connects.
 	 */
 	int accepted_fd;
 

@@ -12,20 +12,16 @@
  *
  * As a client, an attempt that fails is repeated after a pause that doubles from 10 ms
  * to 1 s, and a socket file that appears ends the pause at once. As a server there is
- * nothing to repeat: the next attempt begins when someone connects, but after a device
- * that broke the rules not before the pause. The first failure with a given reason is
+ * nothing to repeat: an attempt begins when someone who connected has answered the first
+ * question (port/greeter.c), but after a device that broke the rules not before the pause. The first failure with a given reason is
  * logged, its repetitions are not. A connection that was given up because the peer broke
  * the rules counts as an attempt that failed, unless it had lasted.
  */
 #include "port/frontend.h"
 
 #include <errno.h>
-#include <libgen.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
-#include <sys/inotify.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -33,8 +29,9 @@
 #include "port/asker.h"
 #include "port/errand.h"
 #include "port/failure.h"
-#include "port/status.h"
-#include "virtio/feature.h"
+#include "port/greeter.h"
+#include "port/history.h"
+#include "port/lookout.h"
 
 #define BACKOFF_MIN_NS UINT64_C(10000000)
 #define BACKOFF_MAX_NS UINT64_C(1000000000)
@@ -64,6 +61,7 @@ struct frontend {
 	struct device device;
 	struct errand *errand; /* out while TRYING, and while UP and something is asked */
 	struct asker asker;
+	struct greeter *greeter; /* server */
 	enum frontend_state state;
 	bool settled; /* UP, and what the owner asked at once has been answered */
 
@@ -71,15 +69,13 @@ struct frontend {
 	sd_event_source *timer;
 	sd_event_source *socket;  /* while UP */
 	sd_event_source *channel; /* while UP, if the peer has one to speak first on */
-	sd_event_source *inotify; /* client, while WAITING, if the directory is there */
 	sd_event_source *listen;  /* server, but not during a pause */
-	char *directory, *file;	  /* of config.path; NULL for an abstract socket */
+	struct lookout lookout;	  /* client, until it is UP */
 
 	uint64_t backoff_ns;
 	uint64_t up_since_ns;
 	unsigned int refused;	/* connections beside this one */
-	uint64_t last_features; /* of the last connection, 0: there was none */
-	unsigned int last_pairs;
+	struct history history;
 	struct failure_log failures;
 };
 
@@ -88,62 +84,9 @@ static struct frontend *to_frontend(struct vport *vp)
 	return container_of(vp, struct frontend, vport);
 }
 
-/* ---- the log ---- */
-
-/* What the peer of this connection can do otherwise than that of the last one. */
-static void log_differences(struct frontend *fe)
-{
-	uint64_t features = fe->vport.features & ~FEATURE_DEVICE_MASK;
-	char gained[256], lost[256];
-
-	if (fe->last_features && features != fe->last_features) {
-		feature_format(features & ~fe->last_features, gained, sizeof(gained));
-		feature_format(fe->last_features & ~features, lost, sizeof(lost));
-		log_notice(fe->config.tag, "other features than last time: %s%s%s%s%s",
-			   gained[0] ? "with " : "", gained, gained[0] && lost[0] ? ", " : "",
-			   lost[0] ? "without " : "", lost);
-	}
-	if (fe->last_pairs && fe->vport.pairs != fe->last_pairs)
-		log_notice(fe->config.tag, "%u queue pairs instead of %u last time",
-			   fe->vport.pairs, fe->last_pairs);
-	fe->last_features = features;
-	fe->last_pairs = fe->vport.pairs;
-}
-
-static void log_connected(struct frontend *fe)
-{
-	const struct device_config *config = &fe->config.device;
-	struct vport *vp = &fe->vport;
-	bool huge = fe->device.rings.pool.huge;
-	char names[512];
-
-	feature_format(vp->features & ~FEATURE_DEVICE_MASK, names, sizeof(names));
-	log_notice(fe->config.tag, "connected to %s: %u queue pair%s of %u descriptors, %s%s",
-		   fe->config.path, vp->pairs, vp->pairs == 1 ? "" : "s", config->queue_size,
-		   names[0] ? names : "no features", huge ? ", in huge pages" : "");
-	if (vp->pairs < config->pairs)
-		log_notice(fe->config.tag, "the backend serves %u of the %u queue pairs asked for",
-			   vp->pairs, config->pairs);
-	if (config->hugepages && !huge)
-		log_warning(fe->config.tag,
-			    "--hugepages: not enough free huge pages (vm.nr_hugepages), using "
-			    "ordinary ones");
-	log_differences(fe);
-}
-
 /* ---- waiting ---- */
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata);
-static int on_directory(sd_event_source *source, const struct inotify_event *ev, void *userdata);
-
-static void watch_directory(struct frontend *fe)
-{
-	if (fe->inotify || !fe->directory)
-		return;
-	if (sd_event_add_inotify(fe->event, &fe->inotify, fe->directory,
-				 IN_CREATE | IN_MOVED_TO | IN_ONLYDIR, on_directory, fe) < 0)
-		fe->inotify = NULL; /* the back-off alone will do */
-}
 
 static void set_timer(struct frontend *fe, uint64_t ns)
 {
@@ -163,7 +106,7 @@ static void wait_and_retry(struct frontend *fe, bool pause)
 		if (!pause)
 			return;
 	} else {
-		watch_directory(fe);
+		lookout_begin(&fe->lookout);
 	}
 	set_timer(fe, fe->backoff_ns);
 	fe->backoff_ns = MIN(fe->backoff_ns * 2, BACKOFF_MAX_NS);
@@ -210,16 +153,10 @@ static void disconnect(struct frontend *fe)
 /* The peer left, or did what it may not; before all is settled that is one more attempt. */
 static void lose(struct frontend *fe, int error)
 {
-	char failure[128];
-
-	if (!fe->settled) {
+	if (fe->settled)
+		failure_log_end(&fe->failures, fe->vhost, error);
+	else
 		failure_log(&fe->failures, fe->vhost, error);
-	} else if (error == -ECONNRESET) {
-		log_notice(fe->config.tag, "the backend at %s disconnected", fe->config.path);
-	} else {
-		failure_describe(&fe->failures, fe->vhost, error, failure, sizeof(failure));
-		log_warning(fe->config.tag, "disconnecting from %s: %s", fe->config.path, failure);
-	}
 	disconnect(fe);
 }
 
@@ -254,7 +191,7 @@ static void ask(struct frontend *fe)
 	}
 	/* last: the kernel takes up to 15 ms to close it, which no carrier shall wait for */
 	if (fe->state == FRONTEND_UP)
-		fe->inotify = sd_event_source_disable_unref(fe->inotify);
+		lookout_end(&fe->lookout);
 }
 
 static void on_answer(struct frontend *fe, int result)
@@ -324,9 +261,28 @@ static void try_to_connect(struct frontend *fe)
 {
 	fe->state = FRONTEND_TRYING;
 	sd_event_source_set_enabled(fe->timer, SD_EVENT_OFF);
-	listen_to_peer(fe, false);
 	fe->vhost->deadline_ns = now_ns() + ATTEMPT_NS;
 	errand_send(fe->errand, attempt, fe, !fe->vhost->waits);
+}
+
+/* As a server: the next one who has said something. */
+static void try_next_guest(struct frontend *fe)
+{
+	int fd = fe->greeter && fe->state == FRONTEND_WAITING ? greeter_take(fe->greeter) : -1;
+
+	if (fd < 0)
+		return;
+	fe->vhost->accepted_fd = fd;
+	try_to_connect(fe);
+}
+
+/* One backend is what there is a place for. */
+static void refuse(struct frontend *fe, unsigned int n)
+{
+	if (n && !fe->refused)
+		log_warning(fe->config.tag, "refused a second backend at %s: one is connected",
+			    fe->config.path);
+	fe->refused += n;
 }
 
 static void come_up(struct frontend *fe)
@@ -334,9 +290,11 @@ static void come_up(struct frontend *fe)
 	int r;
 
 	device_show(&fe->device);
-	log_connected(fe);
+	history_connected(&fe->history, &fe->device);
 	fe->up_since_ns = now_ns();
 	fe->refused = 0;
+	if (fe->greeter)
+		refuse(fe, greeter_clear(fe->greeter));
 	fe->state = FRONTEND_UP;
 	fe->vport.connects++;
 	r = fe->vport.events->up(fe->vport.owner);
@@ -364,6 +322,7 @@ static void on_attempt(struct frontend *fe, int r)
 	failure_log(&fe->failures, fe->vhost, r);
 	forget(fe);
 	wait_and_retry(fe, false);
+	try_next_guest(fe);
 }
 
 static void on_home(void *owner, int result)
@@ -376,6 +335,24 @@ static void on_home(void *owner, int result)
 		on_answer(fe, result);
 }
 
+static void on_guest_answered(void *owner)
+{
+	try_next_guest(owner);
+}
+
+static void on_guest_dropped(void *owner, int error, const char *why)
+{
+	const struct vhost first = {.request = "GET_FEATURES", .why = why};
+	struct frontend *fe = owner;
+
+	failure_log(&fe->failures, &first, error);
+}
+
+static const struct greeter_events guest_events = {
+	.answered = on_guest_answered,
+	.dropped = on_guest_dropped,
+};
+
 /* Someone connects to us: the peer, or one too many. */
 static int on_listen(sd_event_source *source __attribute__((unused)),
 		     int fd __attribute__((unused)), uint32_t revents __attribute__((unused)),
@@ -387,29 +364,23 @@ static int on_listen(sd_event_source *source __attribute__((unused)),
 	if (peer == -EAGAIN)
 		return 0;
 	if (peer < 0) { /* out of descriptors or memory: not at once again */
-		fe->vhost->request = "accept";
-		fe->vhost->why = "";
-		failure_log(&fe->failures, fe->vhost, peer);
+		const struct vhost failed = {.request = "accept", .why = ""};
+
+		failure_log(&fe->failures, &failed, peer);
 		sd_event_source_set_enabled(fe->listen, SD_EVENT_OFF);
 		set_timer(fe, BACKOFF_MAX_NS);
 		return 0;
 	}
 	if (fe->state == FRONTEND_UP)
 		hear_peer(fe); /* the last one may have left just before this one came */
-	if (fe->state != FRONTEND_UP && !sd_event_source_get_enabled(fe->listen, NULL)) {
-		close(peer); /* the last one was lost just now, and was worth a pause */
-		return 0;
-	}
 	if (fe->state == FRONTEND_UP) {
-		if (!fe->refused++)
-			log_warning(fe->config.tag,
-				    "refused a second backend at %s: one is connected",
-				    fe->config.path);
+		refuse(fe, 1);
 		close(peer);
-		return 0;
+	} else if (!sd_event_source_get_enabled(fe->listen, NULL)) {
+		close(peer); /* the last one was lost just now, and was worth a pause */
+	} else {
+		greeter_add(fe->greeter, peer);
 	}
-	fe->vhost->accepted_fd = peer;
-	try_to_connect(fe);
 	return 0;
 }
 
@@ -418,27 +389,24 @@ static int on_timer(sd_event_source *source __attribute__((unused)),
 {
 	struct frontend *fe = userdata;
 
+	/* what is asked meanwhile sees to that when it is answered */
+	if (fe->listen && fe->state == FRONTEND_UP && errand_is_out(fe->errand))
+		return 0;
 	if (fe->listen)
-		return errand_is_out(fe->errand) ? 0 : sd_event_source_set_enabled(fe->listen, SD_EVENT_ON);
+		return sd_event_source_set_enabled(fe->listen, SD_EVENT_ON);
 	if (fe->state == FRONTEND_WAITING)
 		try_to_connect(fe);
 	return 0;
 }
 
-static int on_directory(sd_event_source *source __attribute__((unused)),
-			const struct inotify_event *ev, void *userdata)
+/* Bound but perhaps not listening yet: begins anew with short pauses. */
+static void on_seen(void *owner)
 {
-	struct frontend *fe = userdata;
+	struct frontend *fe = owner;
 
-	if (ev->mask & IN_IGNORED) /* the directory is gone; looked for again with each try */
-		fe->inotify = sd_event_source_disable_unref(fe->inotify);
-	else if (ev->len && !strcmp(ev->name, fe->file)) {
-		/* bound but perhaps not listening yet: begin anew with short pauses */
-		fe->backoff_ns = BACKOFF_MIN_NS;
-		if (fe->state == FRONTEND_WAITING)
-			set_timer(fe, BACKOFF_MIN_NS / 10);
-	}
-	return 0;
+	fe->backoff_ns = BACKOFF_MIN_NS;
+	if (fe->state == FRONTEND_WAITING)
+		set_timer(fe, BACKOFF_MIN_NS / 10);
 }
 
 /* ---- the port's operations ---- */
@@ -456,7 +424,7 @@ static int start(struct vport *vp)
 				    EPOLLIN, on_listen, fe);
 		return r < 0 ? r : 0;
 	}
-	watch_directory(fe);
+	lookout_begin(&fe->lookout);
 	set_timer(fe, 0);
 	return 0;
 }
@@ -468,8 +436,10 @@ static void stop(struct vport *vp)
 
 	if (fe->timer)
 		sd_event_source_set_enabled(fe->timer, SD_EVENT_OFF);
-	fe->inotify = sd_event_source_disable_unref(fe->inotify);
+	lookout_end(&fe->lookout);
 	fe->listen = sd_event_source_disable_unref(fe->listen);
+	if (fe->greeter)
+		greeter_clear(fe->greeter);
 	if (fe->errand)
 		errand_call_back(fe->errand);
 	if (fe->state == FRONTEND_UP) {
@@ -559,10 +529,10 @@ static void close_frontend(struct vport *vp)
 	stop(vp);
 	sd_event_source_disable_unref(fe->timer);
 	errand_close(fe->errand);
+	greeter_close(fe->greeter);
 	fe->vhost->cancel_fd = -1;
 	sd_event_unref(fe->event);
-	free(fe->directory);
-	free(fe->file);
+	lookout_close(&fe->lookout);
 	free(fe);
 }
 
@@ -576,24 +546,6 @@ static const struct vport_ops ops = {
 	.announce = announce,
 	.close = close_frontend,
 };
-
-/* Splits @path into directory and file; an abstract socket has neither. */
-static int split_path(struct frontend *fe, const char *path)
-{
-	char *a, *b;
-
-	if (path[0] == '@')
-		return 0;
-	a = strdup(path);
-	b = strdup(path);
-	if (a && b) {
-		fe->directory = strdup(dirname(a));
-		fe->file = strdup(basename(b));
-	}
-	free(a);
-	free(b);
-	return fe->directory && fe->file ? 0 : -ENOMEM;
-}
 
 int frontend_open(struct vport **out, sd_event *event, const struct frontend_config *config,
 		  const struct vport_events *events, void *owner)
@@ -620,8 +572,9 @@ int frontend_open(struct vport **out, sd_event *event, const struct frontend_con
 		.path = config->path,
 		.queue_size = config->device.queue_size,
 	};
+	fe->history = (struct history){.tag = config->tag, .path = config->path};
 	fe->event = sd_event_ref(event);
-	r = split_path(fe, config->path);
+	r = lookout_open(&fe->lookout, event, config->path, on_seen, fe);
 	/* a precision of 1 ms: the loop may otherwise put timers off to save wake-ups */
 	if (!r)
 		r = sd_event_add_time_relative(event, &fe->timer, CLOCK_MONOTONIC, 0, 1000,
@@ -630,6 +583,8 @@ int frontend_open(struct vport **out, sd_event *event, const struct frontend_con
 		r = sd_event_source_set_enabled(fe->timer, SD_EVENT_OFF);
 	if (r >= 0)
 		r = errand_open(&fe->errand, event, on_home, fe);
+	if (r >= 0 && config->listen)
+		r = greeter_open(&fe->greeter, event, config->vhost, &guest_events, fe);
 	if (r < 0) {
 		close_frontend(&fe->vport);
 		return r;

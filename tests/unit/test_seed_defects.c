@@ -218,6 +218,7 @@ static void test_socket_flags(void **state)
 		fd = fdmsg_connect(p->path, SOCK_STREAM, &wait);
 		assert_int_equal(fcntl(fd, F_SETFL, O_RDWR | flags[i]), 0);
 		copy = dup(fd);
+		assert_int_equal(p->v->ops->greet(fd), 0);
 		p->v->accepted_fd = fd;
 		assert_int_equal(scripted_peer_converse(p->v), 0);
 		assert_int_equal(scripted_peer_hear(p->v), 0);
