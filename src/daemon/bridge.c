@@ -353,15 +353,13 @@ static int open_listen(struct bridge *b, char *error, size_t size)
 	return r;
 }
 
-static int open_backend(struct bridge *b, enum path_kind kind, int cancel_fd, char *error,
-			size_t size)
+static int open_backend(struct bridge *b, enum path_kind kind, char *error, size_t size)
 {
 	const struct backend_config config = {
 		.options = b->options,
 		.tag = tag(b),
 		.kind = kind,
 		.mtu = b->iface.mirror.link.mtu,
-		.cancel_fd = cancel_fd,
 		.events = &backend_events,
 		.owner = b,
 	};
@@ -405,7 +403,7 @@ static int persist(struct bridge *b, char *error, size_t size)
 }
 
 int bridge_open(struct bridge **out, sd_event *event, const struct options *options,
-		enum path_kind kind, int cancel_fd, char *error, size_t size)
+		enum path_kind kind, char *error, size_t size)
 {
 	struct bridge *b = calloc(1, sizeof(*b));
 	int r;
@@ -432,7 +430,7 @@ int bridge_open(struct bridge **out, sd_event *event, const struct options *opti
 	if (!r)
 		r = interface_open(&b->iface, b->pairs, error, size);
 	if (!r)
-		r = open_backend(b, kind, cancel_fd, error, size);
+		r = open_backend(b, kind, error, size);
 	if (r) {
 		bridge_close(b);
 		return r;

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "base/util.h"
 #include "daemon/bridge.h"
 #include "daemon/control.h"
 #include "daemon/isolate.h"
@@ -62,19 +61,6 @@ static bool ignores_hangup(void)
 	return sigaction(SIGHUP, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
-/* The signals that end the program, as an fd that a wait inside the loop can watch too. */
-static int open_cancel_fd(void)
-{
-	sigset_t end;
-
-	sigemptyset(&end);
-	sigaddset(&end, SIGTERM);
-	sigaddset(&end, SIGINT);
-	if (!ignores_hangup())
-		sigaddset(&end, SIGHUP);
-	return signalfd(-1, &end, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 /* Before any thread is made, so that each inherits it. */
 static int block_signals(void)
 {
@@ -90,33 +76,16 @@ static int block_signals(void)
 	return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -errno : 0;
 }
 
-/*
- * Before whatever else is due: the loop takes the signal away from the cancel fd, so that an
- * attempt to connect begun after that would not know that it shall end.
- */
-static int add_end(sd_event *event, int signal)
-{
-	sd_event_source *source;
-	int r = sd_event_add_signal(event, &source, signal, on_end, NULL);
-
-	if (r < 0)
-		return r;
-	sd_event_source_set_floating(source, true);
-	r = sd_event_source_set_priority(source, SD_EVENT_PRIORITY_IMPORTANT);
-	sd_event_source_unref(source);
-	return r;
-}
-
 static int open_loop(sd_event **event)
 {
 	int r = sd_event_new(event);
 
 	if (r >= 0)
-		r = add_end(*event, SIGTERM);
+		r = sd_event_add_signal(*event, NULL, SIGTERM, on_end, NULL);
 	if (r >= 0)
-		r = add_end(*event, SIGINT);
+		r = sd_event_add_signal(*event, NULL, SIGINT, on_end, NULL);
 	if (r >= 0 && !ignores_hangup()) /* its terminal is gone */
-		r = add_end(*event, SIGHUP);
+		r = sd_event_add_signal(*event, NULL, SIGHUP, on_end, NULL);
 	if (r >= 0)
 		r = log_timer_add(*event);
 	if (r >= 0)
@@ -153,9 +122,9 @@ static int filter_syscalls(const struct bridge *bridge, char *error, size_t size
 
 /* Each step with no more privileges than it takes. On error one line is in @error. */
 static int start(struct parts *p, sd_event *event, const struct options *options,
-		 enum path_kind kind, int cancel_fd, char *error, size_t size)
+		 enum path_kind kind, char *error, size_t size)
 {
-	int r = bridge_open(&p->bridge, event, options, kind, cancel_fd, error, size);
+	int r = bridge_open(&p->bridge, event, options, kind, error, size);
 
 	if (!r)
 		r = control_listen(&p->control, options, p->bridge, error, size);
@@ -180,11 +149,11 @@ static void stop(struct parts *p)
 	bridge_close(p->bridge);
 }
 
-static int run(sd_event *event, const struct options *options, enum path_kind kind, int cancel_fd)
+static int run(sd_event *event, const struct options *options, enum path_kind kind)
 {
 	char error[OPTIONS_ERROR_MAX];
 	struct parts parts = {0};
-	int r = start(&parts, event, options, kind, cancel_fd, error, sizeof(error));
+	int r = start(&parts, event, options, kind, error, sizeof(error));
 
 	if (r) {
 		log_error(LOG_PROGRAM, "%s", error);
@@ -229,7 +198,7 @@ int main(int argc, char **argv)
 	sd_event *event = NULL;
 	struct options options;
 	enum path_kind kind;
-	int cancel_fd, r;
+	int r;
 
 	if (occupy_standard_fds())
 		return OPTIONS_EXIT_SYSTEM;
@@ -246,22 +215,16 @@ int main(int argc, char **argv)
 	r = check_path(&options, &kind);
 	if (r)
 		return r;
-	cancel_fd = -1;
 	r = block_signals();
 	if (!r)
 		r = open_loop(&event);
-	if (!r) {
-		cancel_fd = open_cancel_fd();
-		r = cancel_fd < 0 ? -errno : 0;
-	}
 	if (r) {
 		log_error(LOG_PROGRAM, "cannot set up the event loop: %s", strerror(-r));
 		r = OPTIONS_EXIT_SYSTEM;
 	} else {
-		r = run(event, &options, kind, cancel_fd);
+		r = run(event, &options, kind);
 	}
 	sd_event_unref(event);
-	close_fd(&cancel_fd);
 	log_finish();
 	return r;
 }
