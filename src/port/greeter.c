@@ -72,8 +72,7 @@ static int on_guest(sd_event_source *source __attribute__((unused)), int fd,
 	int n = fdmsg_pending(fd);
 
 	if (n < 0) {
-		drop(guest, n,
-		     n == -ECONNRESET ? "the peer hung up instead of answering" : "");
+		drop(guest, n, n == -ECONNRESET ? "the peer hung up instead of answering" : "");
 	} else if (n > 0) {
 		guest->answered = ++g->answers;
 		guest->io = sd_event_source_disable_unref(guest->io);

@@ -18,8 +18,7 @@ static void log_differences(struct history *h, const struct vport *vp)
 			   lost[0] ? "without " : "", lost);
 	}
 	if (h->pairs && vp->pairs != h->pairs)
-		log_notice(h->tag, "%u queue pairs instead of %u last time",
-			   vp->pairs, h->pairs);
+		log_notice(h->tag, "%u queue pairs instead of %u last time", vp->pairs, h->pairs);
 	h->features = features;
 	h->pairs = vp->pairs;
 }
@@ -32,8 +31,8 @@ void history_connected(struct history *h, const struct device *d)
 	char names[512];
 
 	feature_format(vp->features & ~FEATURE_DEVICE_MASK, names, sizeof(names));
-	log_notice(h->tag, "connected to %s: %u queue pair%s of %u descriptors, %s%s",
-		   h->path, vp->pairs, vp->pairs == 1 ? "" : "s", config->queue_size,
+	log_notice(h->tag, "connected to %s: %u queue pair%s of %u descriptors, %s%s", h->path,
+		   vp->pairs, vp->pairs == 1 ? "" : "s", config->queue_size,
 		   names[0] ? names : "no features", huge ? ", in huge pages" : "");
 	if (vp->pairs < config->pairs)
 		log_notice(h->tag, "the backend serves %u of the %u queue pairs asked for",

@@ -9,7 +9,7 @@
 
 struct history {
 	const char *tag, *path; /* of the lines, and where the peer is */
-	uint64_t features;      /* of the last connection, 0: there was none */
+	uint64_t features;	/* of the last connection, 0: there was none */
 	unsigned int pairs;
 };
 

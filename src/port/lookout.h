@@ -9,7 +9,7 @@ struct lookout {
 	sd_event *event; /* borrowed */
 	void (*seen)(void *owner);
 	void *owner;
-	char *directory, *file;   /* NULL for an abstract socket, which nobody sees come */
+	char *directory, *file;	  /* NULL for an abstract socket, which nobody sees come */
 	sd_event_source *inotify; /* NULL: not watching */
 };
 
