@@ -10,12 +10,12 @@
  * What a device that is up has to ask of its peer is asked in the same way (port/asker.c).
  * While an errand is out the connection is the errand's: nobody listens to it then.
  *
- * As a client, an attempt that fails is repeated after a pause that doubles from 10 ms
- * to 1 s, and a socket file that appears ends the pause at once. As a server there is
- * nothing to repeat: an attempt begins when someone who connected has answered the first
- * question (port/greeter.c), but after a device that broke the rules not before the pause. The first failure with a given reason is
- * logged, its repetitions are not. A connection that was given up because the peer broke
- * the rules counts as an attempt that failed, unless it had lasted.
+ * As a client, an attempt that fails is repeated after a pause that doubles from 10 ms to
+ * 1 s, and a socket file that appears ends the pause at once. As a server there is nothing to
+ * repeat: an attempt begins when someone who connected has answered the first question
+ * (port/greeter.c), but after a device that broke the rules not before the pause. The first
+ * failure with a given reason is logged, its repetitions are not. A connection that was given
+ * up because the peer broke the rules counts as an attempt that failed, unless it had lasted.
  */
 #include "port/frontend.h"
 
