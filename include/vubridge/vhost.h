@@ -4,7 +4,7 @@
  * backend behind a socket, or the kernel's vhost). An operation that the peer has no
  * use for succeeds at once, unless it says otherwise below.
  *
- * All belong to the control thread. They return 0 or -errno and are silent; what
+ * One thread at a time may use it. They return 0 or -errno and are silent; what
  * went wrong is in vhost->why and vhost->request, for the one who logs. A request
  * that gets no answer, or none before the deadline, ends with -ETIMEDOUT, one interrupted
  * by cancel_fd with -ECANCELED. After any error the connection must be closed.
@@ -48,6 +48,12 @@ enum vhost_news {
 
 struct vhost_ops {
 	/*
+	 * Says the first words on a connection that the peer made, and waits for nothing: it
+	 * becomes readable when they are answered. Touches no vhost. NULL: peers never
+	 * connect.
+	 */
+	int (*greet)(int fd);
+	/*
 	 * Connects, or takes over vhost->accepted_fd, and negotiates the transport (owner,
 	 * protocol features). Sets vhost->fd and what is offered below.
 	 */
@@ -64,7 +70,7 @@ struct vhost_ops {
 	 */
 	int (*set_mtu)(struct vhost *v, uint16_t mtu);
 	/* Asks the peer to tell the network where @mac is now (RARP); -EOPNOTSUPP where
-	 * it did not agree to. */
+	 * vhost->has_announce is false. */
 	int (*announce)(struct vhost *v, const uint8_t mac[6]);
 	/* Reads @len bytes at @offset of the device's configuration space; -EOPNOTSUPP
 	 * where vhost->has_config is false. */
@@ -90,12 +96,13 @@ struct vhost_ops {
 struct vhost {
 	const struct vhost_ops *ops;
 	/* set by whoever makes the object */
+	bool waits;              /* for answers: its operations take as long as the peer does */
 	int cancel_fd;           /* readable: give up waiting (borrowed), or -1 */
 	unsigned int timeout_ms; /* for one answer */
 	uint64_t deadline_ns;    /* for all of them, by CLOCK_MONOTONIC; 0: none */
 	/*
-	 * A connection that the peer made (server mode), for the next open, which owns it
-	 * from then on; -1: open connects.
+	 * A connection that the peer made (server mode) and that was greeted, for the next
+	 * open, which owns it from then on; -1: open connects.
 	 */
 	int accepted_fd;
 
@@ -106,6 +113,7 @@ struct vhost {
 	unsigned int max_pairs;  /* queue pairs, or rings, the peer serves: at least 1 */
 	bool has_status;         /* set_status reaches the peer */
 	bool has_config;         /* get_config is served */
+	bool has_announce;       /* announce is served */
 	enum vhost_news news;    /* that came while an answer was awaited: for hear to tell */
 
 	/* set on error: static strings */

@@ -27,11 +27,6 @@ enum vport_change {
 /* What a port tells its owner; called from the control thread. */
 struct vport_events {
 	/*
-	 * The peer takes packets of up to vport->mtu, and nothing is agreed on yet: shall that
-	 * be kept to? Without this function it is; otherwise VIRTIO_NET_F_MTU is not acked.
-	 */
-	bool (*keeps_mtu)(void *owner);
-	/*
 	 * The device has reached DRIVER_OK with its rings enabled: features, pairs and
 	 * rings are valid. Return 0, or -errno to refuse (the port disconnects and retries).
 	 */
@@ -48,6 +43,8 @@ struct vport_events {
 	 * any more must be quiesced before this returns.
 	 */
 	void (*pairs)(void *owner);
+	/* asking was true and is not any more, while the device is up. */
+	void (*answered)(void *owner);
 };
 
 struct vport_ops {
@@ -65,17 +62,17 @@ struct vport_ops {
 			   size_t len);
 	/* A write to the configuration space: the MAC alone may be written, else -EPERM. */
 	int (*write_config)(struct vport *vp, size_t offset, const void *data, size_t len);
+	/*
+	 * Of the peer is asked, and answered later: a number of pairs by control, and the next
+	 * two; asking is true until all is answered. A refusal is logged; after any other
+	 * error the connection is given up: down follows from the loop.
+	 */
 	/* Tells the peer the interface's MTU, if it agreed to hear it. 0 or -errno. */
 	int (*set_mtu)(struct vport *vp, unsigned int mtu);
 	/* What may be negotiated from the next connection on: VIRTIO_F_ and _NET_F_ bits. */
 	void (*set_features)(struct vport *vp, uint64_t features);
 	/* Has the peer tell the network where mac is; -EOPNOTSUPP: it does not do that. */
 	int (*announce)(struct vport *vp);
-	/*
-	 * What control, set_mtu and announce need an answer for takes as long as the peer
-	 * does, up to vhost->timeout_ms. An error other than -EREMOTEIO (a refusal) and
-	 * -EOPNOTSUPP ends the connection: down follows from the loop.
-	 */
 	void (*close)(struct vport *vp); /* NULL-safe, stops first */
 };
 
@@ -90,6 +87,7 @@ struct vport {
 
 	bool connected;     /* the peer is there */
 	bool rings_enabled; /* every active ring is enabled */
+	bool asking;        /* the peer has yet to answer something */
 	uint64_t features;  /* negotiated, valid while connected */
 	unsigned int max_pairs;    /* that the peer serves */
 	unsigned int pairs;        /* that have rings: at most what was asked for */
@@ -100,6 +98,13 @@ struct vport {
 	uint8_t peer_mac[ETH_ALEN];
 	uint8_t mac[ETH_ALEN]; /* the device's, as its driver set it */
 	uint16_t mtu; /* the largest that the peer allows, 0: it did not say */
+
+	/*
+	 * The owner's: packets will be as long as this whatever the peer says, 0: its mtu is
+	 * kept to. Of a peer that allows less, VIRTIO_NET_F_MTU is not acked (5.1.4.2), from the
+	 * next connection on.
+	 */
+	unsigned int least_mtu;
 
 	uint64_t connects;  /* times up was called */
 	struct vq **vqs;    /* [2 * pairs]: even receive (VQ_CONTENT), odd transmit (VQ_SPACE) */

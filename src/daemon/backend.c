@@ -271,8 +271,7 @@ int backend_open(struct backend **out, sd_event *event, const struct backend_con
 	if (config->kind == PATH_VHOST_NET) {
 		r = open_kernel(bk, event, error, size);
 	} else {
-		bk->vhost =
-			vhost_user_new(config->options->path, ANSWER_TIMEOUT_MS, config->cancel_fd);
+		bk->vhost = vhost_user_new(config->options->path, ANSWER_TIMEOUT_MS, -1);
 		r = bk->vhost ? 0 : -ENOMEM;
 	}
 	if (r) {

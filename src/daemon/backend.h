@@ -28,7 +28,6 @@ struct backend_config {
 	const char *tag;               /* of log lines, likewise */
 	enum path_kind kind;           /* of options->path */
 	unsigned int mtu;              /* of the interface that is bridged; 0: not known */
-	int cancel_fd;                 /* readable: give up waiting (borrowed) */
 	const struct backend_events *events;
 	void *owner;
 };

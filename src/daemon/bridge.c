@@ -35,7 +35,8 @@ struct bridge {
 
 	sd_event_source *renegotiate;
 	const char *ending; /* why, when that is not the backend's doing */
-	bool forwarding;    /* workers run, carrier is on */
+	bool forwarding;    /* workers run */
+	bool carrier;       /* is on: they do, and the backend has answered all that it was asked */
 
 	/* what the user wants, through all connections */
 	bool link_down;
@@ -58,8 +59,9 @@ static const char *tag(const struct bridge *b)
 	return b->iface.kport->name;
 }
 
-static void set_carrier(struct bridge *b, bool on)
+static void put_carrier(struct bridge *b)
 {
+	const bool on = b->carrier;
 	int r = b->iface.kport->ops->set_carrier(b->iface.kport, on);
 
 	if (r && r != -EBADFD) /* a deleted interface is the watch's news */
@@ -67,11 +69,15 @@ static void set_carrier(struct bridge *b, bool on)
 			  strerror(-r));
 }
 
-/*
- * Has the network learn where our address is: by the backend, or else by a frame of ours.
- * 0, or -errno when the connection is of no use any more.
- */
-static int announce(struct bridge *b)
+static void set_carrier(struct bridge *b, bool on)
+{
+	b->carrier = on;
+	b->carrier_since = realtime_ns();
+	put_carrier(b);
+}
+
+/* Has the network learn where our address is: by the backend, or else by a frame of ours. */
+static void announce(struct bridge *b)
 {
 	uint8_t packet[ANNOUNCE_LEN];
 	int r = b->vport->ops->announce(b->vport);
@@ -81,13 +87,9 @@ static int announce(struct bridge *b)
 		r = workers_send(b->workers, 0, packet, sizeof(packet));
 		if (r)
 			log_warning(tag(b), "cannot announce the address: %s", strerror(-r));
-		r = 0;
 	}
-	if (r && r != -EREMOTEIO)
-		return r;
 	b->vport->ops->control(b->vport, VIRTIO_NET_CTRL_ANNOUNCE, VIRTIO_NET_CTRL_ANNOUNCE_ACK,
 			       NULL, 0);
-	return 0;
 }
 
 static void run_workers(struct bridge *b, unsigned int pairs)
@@ -96,35 +98,35 @@ static void run_workers(struct bridge *b, unsigned int pairs)
 }
 
 /* Frames first have somewhere to go, then network and kernel are told. */
-static int begin_forwarding(struct bridge *b)
+static void begin_forwarding(struct bridge *b)
 {
-	int r;
-
 	run_workers(b, b->vport->active_pairs);
-	r = announce(b);
-	if (r) {
-		run_workers(b, 0);
-		return r;
-	}
 	b->forwarding = true;
-	b->carrier_since = realtime_ns();
+	announce(b);
+}
+
+/* A backend that does not answer what it was asked at first is not worth a carrier. */
+static void show_carrier(struct bridge *b)
+{
+	if (b->carrier || b->vport->asking)
+		return;
 	set_carrier(b, true);
 	log_notice(tag(b), "carrier on");
-	return 0;
 }
 
 static void end_forwarding(struct bridge *b, const char *reason)
 {
-	set_carrier(b, false);
+	bool on = b->carrier;
+
+	if (on)
+		set_carrier(b, false);
 	b->forwarding = false;
-	b->carrier_since = realtime_ns();
 	run_workers(b, 0);
-	log_notice(tag(b), "carrier off: %s", reason);
+	log_notice(tag(b), on ? "carrier off: %s" : "carrier stays off: %s", reason);
 }
 
-/* Makes forwarding and carrier what the device's state asks for. 0, or -errno when the
- * connection turned out to be of no use. */
-static int follow_device(struct bridge *b)
+/* Makes forwarding and carrier what the device's state asks for. */
+static void follow_device(struct bridge *b)
 {
 	const struct vport *vp = b->vport;
 	const uint16_t net_status = backend_link_up(b->backend) ?
@@ -139,14 +141,15 @@ static int follow_device(struct bridge *b)
 	};
 	const char *reason = carrier_reason(&in);
 
-	b->no_carrier = reason;
 	if (!reason && !b->forwarding)
-		return begin_forwarding(b);
-	if (reason && b->forwarding)
+		begin_forwarding(b);
+	if (!reason)
+		show_carrier(b);
+	else if (b->forwarding)
 		end_forwarding(b, b->ending ? b->ending : reason);
-	else if (reason && vp->connected)
+	else if (vp->connected)
 		log_notice(tag(b), "carrier stays off: %s", reason);
-	return 0;
+	b->no_carrier = reason || b->carrier ? reason : "backend has yet to answer";
 }
 
 /*
@@ -159,7 +162,7 @@ static int ask_for_pairs(struct bridge *b)
 	unsigned int pairs = MIN(b->wanted_pairs, vp->pairs);
 	const uint16_t wire = htole16((uint16_t)pairs);
 
-	if (!vp->connected || pairs == vp->active_pairs)
+	if (!vp->connected || vp->pairs == 1)
 		return 0;
 	return vp->ops->control(vp, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, &wire,
 				sizeof(wire)) == VIRTIO_NET_OK ?
@@ -168,10 +171,15 @@ static int ask_for_pairs(struct bridge *b)
 }
 
 /* Not at once: whoever found out is at work with the device that would go. */
-static void renegotiate_if_outdated(struct bridge *b)
+static bool renegotiate_if_outdated(struct bridge *b)
 {
-	if (mirror_is_outdated(&b->iface.mirror))
+	bool outdated = mirror_is_outdated(&b->iface.mirror);
+
+	if (b->vport)
+		b->vport->least_mtu = mirror_least_mtu(&b->iface.mirror);
+	if (outdated)
 		sd_event_source_set_enabled(b->renegotiate, SD_EVENT_ONESHOT);
+	return outdated;
 }
 
 static int on_renegotiate(sd_event_source *source __attribute__((unused)), void *userdata)
@@ -189,13 +197,6 @@ static int on_renegotiate(sd_event_source *source __attribute__((unused)), void 
 
 /* ---- what the device tells ---- */
 
-static bool on_device_mtu(void *owner)
-{
-	struct bridge *b = owner;
-
-	return mirror_keeps_mtu(&b->iface.mirror);
-}
-
 static int on_device_up(void *owner)
 {
 	struct bridge *b = owner;
@@ -212,13 +213,14 @@ static int on_device_up(void *owner)
 		return r;
 	}
 	r = mirror_up(&b->iface.mirror);
-	if (r)
+	if (r || renegotiate_if_outdated(b)) /* not worth a carrier then */
 		return r;
 	r = ask_for_pairs(b);
 	if (r)
 		return r;
 	backend_follow(b->backend, b->vport->active_pairs);
-	return follow_device(b);
+	follow_device(b);
+	return 0;
 }
 
 static void on_device_down(void *owner)
@@ -241,6 +243,14 @@ static void on_device_changed(void *owner, unsigned int changes)
 		announce(b);
 }
 
+static void on_device_answered(void *owner)
+{
+	struct bridge *b = owner;
+
+	if (b->forwarding)
+		follow_device(b);
+}
+
 static void on_device_pairs(void *owner)
 {
 	struct bridge *b = owner;
@@ -252,11 +262,11 @@ static void on_device_pairs(void *owner)
 }
 
 static const struct vport_events device_events = {
-	.keeps_mtu = on_device_mtu,
 	.up = on_device_up,
 	.down = on_device_down,
 	.changed = on_device_changed,
 	.pairs = on_device_pairs,
+	.answered = on_device_answered,
 };
 
 /* ---- what the backend's own interface tells, with vhost-net ---- */
@@ -312,10 +322,10 @@ static void on_link_settled(void *owner)
 	struct bridge *b = owner;
 
 	renegotiate_if_outdated(b);
-	if (interface_carrier_is(&b->iface, b->forwarding))
+	if (interface_carrier_is(&b->iface, b->carrier))
 		return;
 	log_debug(tag(b), "the carrier may not be as it should be, setting it again");
-	set_carrier(b, b->forwarding);
+	put_carrier(b);
 }
 
 static void on_link_lost(void *owner)
@@ -361,15 +371,13 @@ static int add_renegotiate(struct bridge *b, char *error, size_t size)
 	return r;
 }
 
-static int open_backend(struct bridge *b, enum path_kind kind, int cancel_fd, char *error,
-			size_t size)
+static int open_backend(struct bridge *b, enum path_kind kind, char *error, size_t size)
 {
 	const struct backend_config config = {
 		.options = b->options,
 		.tag = tag(b),
 		.kind = kind,
 		.mtu = b->iface.mirror.link.mtu,
-		.cancel_fd = cancel_fd,
 		.events = &backend_events,
 		.owner = b,
 	};
@@ -394,6 +402,7 @@ static int open_vport(struct bridge *b, char *error, size_t size)
 	int r = frontend_open(&b->vport, b->event, &config, &device_events, b);
 
 	b->iface.mirror.vport = b->vport;
+	b->vport->least_mtu = mirror_least_mtu(&b->iface.mirror);
 	if (!r)
 		r = b->vport->ops->start(b->vport);
 	if (r)
@@ -413,7 +422,7 @@ static int persist(struct bridge *b, char *error, size_t size)
 }
 
 int bridge_open(struct bridge **out, sd_event *event, const struct options *options,
-		enum path_kind kind, int cancel_fd, char *error, size_t size)
+		enum path_kind kind, char *error, size_t size)
 {
 	struct bridge *b = calloc(1, sizeof(*b));
 	int r;
@@ -444,7 +453,7 @@ int bridge_open(struct bridge **out, sd_event *event, const struct options *opti
 	if (!r)
 		r = interface_open(&b->iface, b->pairs, error, size);
 	if (!r)
-		r = open_backend(b, kind, cancel_fd, error, size);
+		r = open_backend(b, kind, error, size);
 	if (r) {
 		bridge_close(b);
 		return r;

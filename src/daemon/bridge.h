@@ -19,15 +19,14 @@ struct bridge;
 
 /*
  * Opens all that may take privileges: the interface, the socket to listen at, the backend's
- * interface. @options must outlive the bridge, @kind is what their path is. @cancel_fd
- * (borrowed) becomes readable when the program shall end. On error returns -errno with one
- * line in @error, and nothing is left behind.
+ * interface. @options must outlive the bridge, @kind is what their path is. On error returns
+ * -errno with one line in @error, and nothing is left behind.
  *
  * When the interface, or that of vhost-net, is lost, the loop @event is ended with
  * OPTIONS_EXIT_SYSTEM.
  */
 int bridge_open(struct bridge **out, sd_event *event, const struct options *options,
-		enum path_kind kind, int cancel_fd, char *error, size_t size);
+		enum path_kind kind, char *error, size_t size);
 /* Makes the workers and the device, and begins to connect. Errors as above; close it then. */
 int bridge_start(struct bridge *b, char *error, size_t size);
 /* Stops the rings, removes the interface if it was made here. NULL-safe. */

@@ -70,19 +70,6 @@ static bool hangup_ends(const struct options *options)
 	return !options->config && !ignores_hangup();
 }
 
-/* The signals that end the program, as an fd that a wait inside the loop can watch too. */
-static int open_cancel_fd(const struct options *options)
-{
-	sigset_t end;
-
-	sigemptyset(&end);
-	sigaddset(&end, SIGTERM);
-	sigaddset(&end, SIGINT);
-	if (hangup_ends(options))
-		sigaddset(&end, SIGHUP);
-	return signalfd(-1, &end, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 /* Before any thread is made, so that each inherits it. */
 static int block_signals(void)
 {
@@ -98,33 +85,16 @@ static int block_signals(void)
 	return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -errno : 0;
 }
 
-/*
- * Before whatever else is due: the loop takes the signal away from the cancel fd, so that an
- * attempt to connect begun after that would not know that it shall end.
- */
-static int add_end(sd_event *event, int signal)
-{
-	sd_event_source *source;
-	int r = sd_event_add_signal(event, &source, signal, on_end, NULL);
-
-	if (r < 0)
-		return r;
-	sd_event_source_set_floating(source, true);
-	r = sd_event_source_set_priority(source, SD_EVENT_PRIORITY_IMPORTANT);
-	sd_event_source_unref(source);
-	return r;
-}
-
 static int open_loop(sd_event **event, const struct options *options)
 {
 	int r = sd_event_new(event);
 
 	if (r >= 0)
-		r = add_end(*event, SIGTERM);
+		r = sd_event_add_signal(*event, NULL, SIGTERM, on_end, NULL);
 	if (r >= 0)
-		r = add_end(*event, SIGINT);
+		r = sd_event_add_signal(*event, NULL, SIGINT, on_end, NULL);
 	if (r >= 0 && hangup_ends(options)) /* its terminal is gone */
-		r = add_end(*event, SIGHUP);
+		r = sd_event_add_signal(*event, NULL, SIGHUP, on_end, NULL);
 	if (r >= 0)
 		r = log_timer_add(*event);
 	return r < 0 ? r : 0;
@@ -172,9 +142,9 @@ static int filter_syscalls(const struct bridge *bridge, char *error, size_t size
 
 /* Each step with no more privileges than it takes. On error one line is in @error. */
 static int start(struct parts *p, sd_event *event, const struct options *options,
-		 enum path_kind kind, int cancel_fd, char *error, size_t size)
+		 enum path_kind kind, char *error, size_t size)
 {
-	int r = bridge_open(&p->bridge, event, options, kind, cancel_fd, error, size);
+	int r = bridge_open(&p->bridge, event, options, kind, error, size);
 
 	if (!r)
 		r = control_listen(&p->control, options, p->bridge, error, size);
@@ -212,11 +182,11 @@ static void stop(struct parts *p)
 	bridge_close(p->bridge);
 }
 
-static int run(sd_event *event, const struct options *options, enum path_kind kind, int cancel_fd)
+static int run(sd_event *event, const struct options *options, enum path_kind kind)
 {
 	char error[OPTIONS_ERROR_MAX];
 	struct parts parts = {0};
-	int r = start(&parts, event, options, kind, cancel_fd, error, sizeof(error));
+	int r = start(&parts, event, options, kind, error, sizeof(error));
 
 	if (r) {
 		options_tell_where(options, error, sizeof(error));
@@ -265,7 +235,7 @@ int main(int argc, char **argv)
 	sd_event *event = NULL;
 	struct options options;
 	enum path_kind kind;
-	int cancel_fd, r;
+	int r;
 
 	if (occupy_standard_fds())
 		return OPTIONS_EXIT_SYSTEM;
@@ -284,22 +254,16 @@ int main(int argc, char **argv)
 		options_close(&options);
 		return r;
 	}
-	cancel_fd = -1;
 	r = block_signals();
 	if (!r)
 		r = open_loop(&event, &options);
-	if (!r) {
-		cancel_fd = open_cancel_fd(&options);
-		r = cancel_fd < 0 ? -errno : 0;
-	}
 	if (r) {
 		log_error(LOG_PROGRAM, "cannot set up the event loop: %s", strerror(-r));
 		r = OPTIONS_EXIT_SYSTEM;
 	} else {
-		r = run(event, &options, kind, cancel_fd);
+		r = run(event, &options, kind);
 	}
 	sd_event_unref(event);
-	close_fd(&cancel_fd);
 	options_close(&options);
 	log_finish();
 	return r;

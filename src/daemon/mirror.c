@@ -204,10 +204,11 @@ static bool is_within_mtu(const struct mirror *m)
 	return m->link.mtu && m->link.mtu <= m->vport->mtu;
 }
 
-bool mirror_keeps_mtu(struct mirror *m)
+unsigned int mirror_least_mtu(const struct mirror *m)
 {
-	take_mtu(m);
-	return is_within_mtu(m);
+	bool ours = !m->mtu || m->link.mtu == m->mtu;
+
+	return m->options->mtu || !ours || m->mtu_error ? m->link.mtu : 0;
 }
 
 bool mirror_is_outdated(const struct mirror *m)
@@ -262,6 +263,7 @@ static int tell_mtu(struct mirror *m)
 int mirror_up(struct mirror *m)
 {
 	take_mac(m);
+	take_mtu(m);
 	name_difference(m);
 	tell_mac(m);
 	tell_modes(m, m->link.flags);

@@ -31,11 +31,8 @@ struct mirror {
 /* The interface's first address and MTU, before there is a device. 0 or -errno with one
  * line in @error. */
 int mirror_begin(struct mirror *m, char *error, size_t size);
-/*
- * Will packets be as short as the backend's MTU says? Asked before the device comes up, when
- * that MTU has become known; what can be done for it is done.
- */
-bool mirror_keeps_mtu(struct mirror *m);
+/* The MTU that stays as it is, whatever the backend says; 0: it follows (vport->least_mtu). */
+unsigned int mirror_least_mtu(const struct mirror *m);
 /* Is what was agreed on with the backend about its MTU not so any more? Then the device has
  * to be negotiated anew. */
 bool mirror_is_outdated(const struct mirror *m);

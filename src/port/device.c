@@ -31,11 +31,11 @@ static int set_status(struct device *d, uint8_t status)
 {
 	int r;
 
-	if (!status_may_follow(d->vport->device_status, status))
+	if (!status_may_follow(d->draft.device_status, status))
 		return fail(d, -EINVAL, "device status", "no move from here");
 	r = d->vhost->ops->set_status(d->vhost, status);
 	if (!r)
-		d->vport->device_status = status;
+		d->draft.device_status = status;
 	return r;
 }
 
@@ -61,7 +61,7 @@ static int check_needs_reset(struct device *d)
 		return 0;
 	if (r || !(status & VIRTIO_CONFIG_S_NEEDS_RESET))
 		return r;
-	d->vport->device_status |= VIRTIO_CONFIG_S_NEEDS_RESET;
+	d->draft.device_status |= VIRTIO_CONFIG_S_NEEDS_RESET;
 	return fail(d, -ENODEV, "GET_STATUS", "the device needs a reset");
 }
 
@@ -130,7 +130,7 @@ void device_lasted(struct device *d)
 /* A refusal is a sure sign; who hangs up may have had another reason, once. */
 static void learn_from_failure(struct device *d, int error)
 {
-	if (d->rings.at < d->vhost->max_pairs || d->vport->pairs < 2 ||
+	if (d->rings.at < d->vhost->max_pairs || d->draft.pairs < 2 ||
 	    (error != -EREMOTEIO && error != -ECONNRESET))
 		return;
 	d->ring_signs = error == -EREMOTEIO ? RING_PROOF : d->ring_signs + 1;
@@ -143,7 +143,7 @@ static void learn_from_failure(struct device *d, int error)
 static int read_config(struct device *d)
 {
 	struct virtio_net_config space = {0};
-	struct vport *vp = d->vport;
+	struct vport *vp = &d->draft;
 	size_t len;
 	int r = read_space(d, &space, &len);
 
@@ -168,27 +168,34 @@ static int read_config(struct device *d)
 	return 0;
 }
 
-int device_refresh(struct device *d, unsigned int *changes)
+int device_read(struct device *d)
 {
-	struct vport *vp = d->vport;
-	const struct vport before = *vp;
 	int r = check_needs_reset(d);
 
-	*changes = 0;
-	if (!r)
-		r = read_config(d);
-	if (r)
-		return r;
-	if ((vp->net_status ^ before.net_status) & VIRTIO_NET_S_LINK_UP)
-		*changes |= VPORT_LINK;
-	if (vp->mtu != before.mtu)
-		*changes |= VPORT_MTU;
-	if (vp->has_mac && memcmp(vp->peer_mac, before.peer_mac, ETH_ALEN))
-		*changes |= VPORT_MAC;
+	return r ? r : read_config(d);
+}
+
+unsigned int device_show_config(struct device *d)
+{
+	const struct vport *now = &d->draft;
+	struct vport *vp = d->vport;
+	unsigned int changes = 0;
+
+	if ((now->net_status ^ vp->net_status) & VIRTIO_NET_S_LINK_UP)
+		changes |= VPORT_LINK;
+	if (now->mtu != vp->mtu)
+		changes |= VPORT_MTU;
+	if (now->has_mac && memcmp(now->peer_mac, vp->peer_mac, ETH_ALEN))
+		changes |= VPORT_MAC;
 	if (feature_has(vp->features, VIRTIO_NET_F_GUEST_ANNOUNCE) &&
-	    vp->net_status & VIRTIO_NET_S_ANNOUNCE)
-		*changes |= VPORT_ANNOUNCE;
-	return 0;
+	    now->net_status & VIRTIO_NET_S_ANNOUNCE)
+		changes |= VPORT_ANNOUNCE;
+	vp->net_status = now->net_status;
+	vp->max_pairs = now->max_pairs;
+	vp->mtu = now->mtu;
+	vp->has_mac = now->has_mac;
+	memcpy(vp->peer_mac, now->peer_mac, ETH_ALEN);
+	return changes;
 }
 
 int device_write_config(struct device *d, size_t offset, const void *data, size_t len)
@@ -202,32 +209,37 @@ int device_write_config(struct device *d, size_t offset, const void *data, size_
 
 /* ---- pairs ---- */
 
-/* Makes the first @pairs active: the workers let go of a ring before it is disabled. */
-static int set_active(struct device *d, unsigned int pairs)
+int device_enable(struct device *d, unsigned int pairs)
 {
-	struct vport *vp = d->vport;
-	bool up = vp->rings_enabled; /* else the workers have none of them yet */
+	struct vport *vp = &d->draft;
 	unsigned int before = vp->active_pairs;
 	int r = 0;
 
-	if (pairs > before) {
+	if (pairs > before)
 		r = rings_enable(&d->rings, d->vhost, before, pairs - before, true);
-		if (r)
-			return r;
-	}
-	vp->active_pairs = pairs;
-	if (up && pairs != before)
-		vp->events->pairs(vp->owner);
-	if (pairs < before)
+	else if (pairs < before)
 		r = rings_enable(&d->rings, d->vhost, pairs, before - pairs, false);
+	if (!r)
+		vp->active_pairs = pairs;
 	return r;
 }
 
-uint8_t device_control(struct device *d, uint8_t class, uint8_t command, const void *data,
-		       size_t len, int *error)
+void device_show_pairs(struct device *d, unsigned int pairs)
 {
 	struct vport *vp = d->vport;
 
+	if (pairs == vp->active_pairs)
+		return;
+	vp->active_pairs = pairs;
+	vp->events->pairs(vp->owner);
+}
+
+uint8_t device_control(struct device *d, uint8_t class, uint8_t command, const void *data,
+		       size_t len, unsigned int *pairs)
+{
+	struct vport *vp = d->vport;
+
+	*pairs = 0;
 	if (!(vp->device_status & VIRTIO_CONFIG_S_DRIVER_OK))
 		return VIRTIO_NET_ERR;
 	switch (ctrl_take(&d->ctrl, vp->features, class, command, data, len)) {
@@ -239,8 +251,8 @@ uint8_t device_control(struct device *d, uint8_t class, uint8_t command, const v
 	case CTRL_PAIRS:
 		if (d->ctrl.pairs > vp->pairs)
 			return VIRTIO_NET_ERR;
-		*error = set_active(d, d->ctrl.pairs);
-		return *error ? VIRTIO_NET_ERR : VIRTIO_NET_OK;
+		*pairs = d->ctrl.pairs;
+		return VIRTIO_NET_OK;
 	case CTRL_ANNOUNCED:
 		vp->net_status &= (uint16_t)~VIRTIO_NET_S_ANNOUNCE;
 		return VIRTIO_NET_OK;
@@ -252,12 +264,6 @@ uint8_t device_control(struct device *d, uint8_t class, uint8_t command, const v
 
 /* ---- life ---- */
 
-/* Who has acked VIRTIO_NET_F_MTU must not send longer packets (5.1.4.2). */
-static bool keeps_mtu(const struct vport *vp)
-{
-	return !vp->mtu || !vp->events->keeps_mtu || vp->events->keeps_mtu(vp->owner);
-}
-
 static uint64_t select_features(const struct device *d)
 {
 	uint64_t offered = d->vhost->features | FEATURE_DEVICE_MASK;
@@ -265,7 +271,8 @@ static uint64_t select_features(const struct device *d)
 
 	if (d->config.pairs == 1)
 		wanted &= ~FEATURE_NET(MQ);
-	if (!keeps_mtu(d->vport))
+	/* who has acked it must not send longer packets (5.1.4.2) */
+	if (d->draft.mtu && d->draft.mtu < d->least_mtu)
 		wanted &= ~FEATURE_NET(MTU);
 	return feature_select(offered, wanted);
 }
@@ -273,7 +280,7 @@ static uint64_t select_features(const struct device *d)
 /* One pair unless both sides have said MQ (5.1.2). */
 static unsigned int count_pairs(const struct device *d)
 {
-	const struct vport *vp = d->vport;
+	const struct vport *vp = &d->draft;
 
 	return feature_has(vp->features, VIRTIO_NET_F_MQ) ? MIN(d->config.pairs, vp->max_pairs) : 1;
 }
@@ -282,7 +289,7 @@ static unsigned int count_pairs(const struct device *d)
 static int negotiate(struct device *d)
 {
 	struct vhost *v = d->vhost;
-	struct vport *vp = d->vport;
+	struct vport *vp = &d->draft;
 	int r = set_status(d, STATUS_RESET);
 
 	if (!r)
@@ -312,7 +319,7 @@ static int negotiate(struct device *d)
 /* Multiqueue begins with one pair; the control queue asks for more (5.1.6.5.5). */
 static int start(struct device *d)
 {
-	struct vport *vp = d->vport;
+	struct vport *vp = &d->draft;
 	int r = rings_tell(&d->rings, d->vhost);
 
 	if (!r)
@@ -323,7 +330,7 @@ static int start(struct device *d)
 		return r;
 	vp->active_pairs = 1;
 	if (vp->pairs > 1)
-		r = set_active(d, vp->pairs);
+		r = device_enable(d, vp->pairs);
 	if (!r)
 		vp->rings_enabled = true;
 	return r;
@@ -334,7 +341,7 @@ void device_fail(struct device *d)
 	unsigned int timeout_ms = d->vhost->timeout_ms;
 
 	d->vhost->timeout_ms = LAST_WORD_TIMEOUT_MS;
-	set_status(d, d->vport->device_status | VIRTIO_CONFIG_S_FAILED);
+	set_status(d, d->draft.device_status | VIRTIO_CONFIG_S_FAILED);
 	d->vhost->timeout_ms = timeout_ms;
 }
 
@@ -359,8 +366,7 @@ int device_bring_up(struct device *d)
 {
 	int r;
 
-	d->vport->connected = true;
-	d->ctrl = (struct ctrl){0};
+	d->draft = (struct vport){.connected = true};
 	r = negotiate(d);
 	if (!r)
 		r = start(d);
@@ -375,6 +381,23 @@ int device_bring_up(struct device *d)
 	return 0;
 }
 
+void device_show(struct device *d)
+{
+	const struct vport *now = &d->draft;
+	struct vport *vp = d->vport;
+
+	d->ctrl = (struct ctrl){0};
+	device_show_config(d);
+	vp->connected = now->connected;
+	vp->device_status = now->device_status;
+	vp->features = now->features;
+	vp->ring_hdr_len = now->ring_hdr_len;
+	vp->pairs = now->pairs;
+	vp->active_pairs = now->active_pairs;
+	vp->rings_enabled = now->rings_enabled;
+	vp->vqs = now->vqs;
+}
+
 void device_shut_down(struct device *d)
 {
 	if (!rings_stop(&d->rings, d->vhost))
@@ -386,6 +409,7 @@ void device_forget(struct device *d)
 	struct vport *vp = d->vport;
 
 	d->vhost->ops->close(d->vhost);
+	d->draft = (struct vport){0};
 	vp->connected = false;
 	vp->rings_enabled = false;
 	vp->device_status = STATUS_RESET;

@@ -9,8 +9,9 @@
 #include "base/log.h"
 #include "base/util.h"
 
-void failure_describe(const struct failure_log *f, const struct vhost *v, int error, char *buf,
-		      size_t size)
+/* What went wrong with @v, in one phrase. */
+static void describe(const struct failure_log *f, const struct vhost *v, int error, char *buf,
+		     size_t size)
 {
 	/* some peers have rings of one size, and say so in no other way */
 	if (error == -EREMOTEIO && !strcmp(v->request, "SET_VRING_NUM")) {
@@ -57,7 +58,7 @@ void failure_log(struct failure_log *f, const struct vhost *v, int error)
 	if (absent) /* no file, or one that nobody listens on: which, may change while it waits */
 		strcpy(reason, "absent");
 	else
-		failure_describe(f, v, error, reason, sizeof(reason));
+		describe(f, v, error, reason, sizeof(reason));
 	if (!is_new(f, reason))
 		return;
 	if (absent)
@@ -65,6 +66,18 @@ void failure_log(struct failure_log *f, const struct vhost *v, int error)
 	else
 		log_warning(f->tag, "cannot use the backend at %s: %s; trying again", f->path,
 			    reason);
+}
+
+void failure_log_end(const struct failure_log *f, const struct vhost *v, int error)
+{
+	char reason[FAILURE_LEN];
+
+	if (error == -ECONNRESET) {
+		log_notice(f->tag, "the backend at %s disconnected", f->path);
+		return;
+	}
+	describe(f, v, error, reason, sizeof(reason));
+	log_warning(f->tag, "disconnecting from %s: %s", f->path, reason);
 }
 
 void failure_forget(struct failure_log *f)

@@ -18,11 +18,10 @@ struct failure_log {
 	unsigned int n;
 };
 
-/* What went wrong with @v, in one phrase. */
-void failure_describe(const struct failure_log *f, const struct vhost *v, int error, char *buf,
-		      size_t size);
-/* Logs it, unless it was logged before. */
+/* Logs why the attempt came to nothing, unless that was logged before. */
 void failure_log(struct failure_log *f, const struct vhost *v, int error);
+/* Logs why a connection that was there is not any more. */
+void failure_log_end(const struct failure_log *f, const struct vhost *v, int error);
 /* After a success everything is news again. */
 void failure_forget(struct failure_log *f);
 

@@ -2,35 +2,36 @@
 /*
  * Theory of operation
  *
- * One attempt runs from the connection to DRIVER_OK in one go on the control thread:
- * each request waits for its answer, for as long as vhost->timeout_ms and no signal
- * allows, and all of them together for ATTEMPT_NS. Everything is negotiated from zero each
- * time (port/device.c), and rings and memory are new, so that nothing of an old connection
- * can reach into the next one.
+ * One attempt runs from the connection to DRIVER_OK in one go, as straight code, in the
+ * thread of port/errand.c: each request waits for its answer, for as long as vhost->timeout_ms
+ * allows, and all of them together for ATTEMPT_NS. The loop goes on meanwhile, and can call the
+ * errand back at any time. Everything is negotiated from zero each time (port/device.c), and
+ * rings and memory are new, so that nothing of an old connection can reach into the next one.
+ * What a device that is up has to ask of its peer is asked in the same way (port/asker.c).
+ * While an errand is out the connection is the errand's: nobody listens to it then.
  *
- * As a client, an attempt that fails is repeated after a pause that doubles from 10 ms
- * to 1 s, and a socket file that appears ends the pause at once. As a server there is
- * nothing to repeat: the next attempt begins when someone connects, but after a device
- * that broke the rules not before the pause. The first failure with a given reason is
- * logged, its repetitions are not. A connection that was given up because the peer broke
- * the rules counts as an attempt that failed, unless it had lasted.
+ * As a client, an attempt that fails is repeated after a pause that doubles from 10 ms to
+ * 1 s, and a socket file that appears ends the pause at once. As a server there is nothing to
+ * repeat: an attempt begins when someone who connected has answered the first question
+ * (port/greeter.c), but after a device that broke the rules not before the pause. The first
+ * failure with a given reason is logged, its repetitions are not. A connection that was given
+ * up because the peer broke the rules counts as an attempt that failed, unless it had lasted.
  */
 #include "port/frontend.h"
 
 #include <errno.h>
-#include <libgen.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
-#include <sys/inotify.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/util.h"
+#include "port/asker.h"
+#include "port/errand.h"
 #include "port/failure.h"
-#include "port/status.h"
-#include "virtio/feature.h"
+#include "port/greeter.h"
+#include "port/history.h"
+#include "port/lookout.h"
 
 #define BACKOFF_MIN_NS UINT64_C(10000000)
 #define BACKOFF_MAX_NS UINT64_C(1000000000)
@@ -41,14 +42,15 @@
 #define LASTING_NS UINT64_C(1000000000)
 
 /*
- *   STOPPED ── start ──► WAITING ── attempt ok ──► UP
- *      ▲                  ▲  └─ attempt failed ──┐  │
- *      │                  └──────────────────────┴──┘ hang-up, broken ring
+ *   STOPPED ── start ──► WAITING ──► TRYING ── ok ──► UP
+ *      ▲                  ▲  failed ──┘               │
+ *      │                  └───────────────────────────┘ hang-up, broken ring
  *      └──── stop, from any
  */
 enum frontend_state {
 	FRONTEND_STOPPED, /* no connection, no timer */
 	FRONTEND_WAITING, /* no connection, the timer runs */
+	FRONTEND_TRYING,  /* an attempt is out */
 	FRONTEND_UP,	  /* connected, DRIVER_OK, the rings are the owner's */
 };
 
@@ -57,23 +59,23 @@ struct frontend {
 	struct frontend_config config;
 	struct vhost *vhost;
 	struct device device;
+	struct errand *errand; /* out while TRYING, and while UP and something is asked */
+	struct asker asker;
+	struct greeter *greeter; /* server */
 	enum frontend_state state;
+	bool settled; /* UP, and what the owner asked at once has been answered */
 
 	sd_event *event;
 	sd_event_source *timer;
-	sd_event_source *defer;   /* a request failed (error says how), or brought news */
 	sd_event_source *socket;  /* while UP */
 	sd_event_source *channel; /* while UP, if the peer has one to speak first on */
-	sd_event_source *inotify; /* client, while WAITING, if the directory is there */
 	sd_event_source *listen;  /* server, but not during a pause */
-	char *directory, *file;	  /* of config.path; NULL for an abstract socket */
+	struct lookout lookout;	  /* client, until it is UP */
 
-	int error;
 	uint64_t backoff_ns;
 	uint64_t up_since_ns;
 	unsigned int refused;	/* connections beside this one */
-	uint64_t last_features; /* of the last connection, 0: there was none */
-	unsigned int last_pairs;
+	struct history history;
 	struct failure_log failures;
 };
 
@@ -82,62 +84,9 @@ static struct frontend *to_frontend(struct vport *vp)
 	return container_of(vp, struct frontend, vport);
 }
 
-/* ---- the log ---- */
-
-/* What the peer of this connection can do otherwise than that of the last one. */
-static void log_differences(struct frontend *fe)
-{
-	uint64_t features = fe->vport.features & ~FEATURE_DEVICE_MASK;
-	char gained[256], lost[256];
-
-	if (fe->last_features && features != fe->last_features) {
-		feature_format(features & ~fe->last_features, gained, sizeof(gained));
-		feature_format(fe->last_features & ~features, lost, sizeof(lost));
-		log_notice(fe->config.tag, "other features than last time: %s%s%s%s%s",
-			   gained[0] ? "with " : "", gained, gained[0] && lost[0] ? ", " : "",
-			   lost[0] ? "without " : "", lost);
-	}
-	if (fe->last_pairs && fe->vport.pairs != fe->last_pairs)
-		log_notice(fe->config.tag, "%u queue pairs instead of %u last time",
-			   fe->vport.pairs, fe->last_pairs);
-	fe->last_features = features;
-	fe->last_pairs = fe->vport.pairs;
-}
-
-static void log_connected(struct frontend *fe)
-{
-	const struct device_config *config = &fe->config.device;
-	struct vport *vp = &fe->vport;
-	bool huge = fe->device.rings.pool.huge;
-	char names[512];
-
-	feature_format(vp->features & ~FEATURE_DEVICE_MASK, names, sizeof(names));
-	log_notice(fe->config.tag, "connected to %s: %u queue pair%s of %u descriptors, %s%s",
-		   fe->config.path, vp->pairs, vp->pairs == 1 ? "" : "s", config->queue_size,
-		   names[0] ? names : "no features", huge ? ", in huge pages" : "");
-	if (vp->pairs < config->pairs)
-		log_notice(fe->config.tag, "the backend serves %u of the %u queue pairs asked for",
-			   vp->pairs, config->pairs);
-	if (config->hugepages && !huge)
-		log_warning(fe->config.tag,
-			    "--hugepages: not enough free huge pages (vm.nr_hugepages), using "
-			    "ordinary ones");
-	log_differences(fe);
-}
-
 /* ---- waiting ---- */
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata);
-static int on_directory(sd_event_source *source, const struct inotify_event *ev, void *userdata);
-
-static void watch_directory(struct frontend *fe)
-{
-	if (fe->inotify || !fe->directory)
-		return;
-	if (sd_event_add_inotify(fe->event, &fe->inotify, fe->directory,
-				 IN_CREATE | IN_MOVED_TO | IN_ONLYDIR, on_directory, fe) < 0)
-		fe->inotify = NULL; /* the back-off alone will do */
-}
 
 static void set_timer(struct frontend *fe, uint64_t ns)
 {
@@ -157,7 +106,7 @@ static void wait_and_retry(struct frontend *fe, bool pause)
 		if (!pause)
 			return;
 	} else {
-		watch_directory(fe);
+		lookout_begin(&fe->lookout);
 	}
 	set_timer(fe, fe->backoff_ns);
 	fe->backoff_ns = MIN(fe->backoff_ns * 2, BACKOFF_MAX_NS);
@@ -165,7 +114,9 @@ static void wait_and_retry(struct frontend *fe, bool pause)
 
 static void forget(struct frontend *fe)
 {
-	fe->error = 0;
+	fe->settled = false;
+	fe->vport.asking = false;
+	asker_forget(&fe->asker);
 	fe->socket = sd_event_source_disable_unref(fe->socket);
 	fe->channel = sd_event_source_disable_unref(fe->channel);
 	device_forget(&fe->device);
@@ -199,36 +150,66 @@ static void disconnect(struct frontend *fe)
 	close_and_retry(fe);
 }
 
-/* The peer left, or did what it may not. */
+/* The peer left, or did what it may not; before all is settled that is one more attempt. */
 static void lose(struct frontend *fe, int error)
 {
-	char failure[128];
-
-	if (error == -ECONNRESET) {
-		log_notice(fe->config.tag, "the backend at %s disconnected", fe->config.path);
-	} else {
-		failure_describe(&fe->failures, fe->vhost, error, failure, sizeof(failure));
-		log_warning(fe->config.tag, "disconnecting from %s: %s", fe->config.path, failure);
-	}
+	if (fe->settled)
+		failure_log_end(&fe->failures, fe->vhost, error);
+	else
+		failure_log(&fe->failures, fe->vhost, error);
 	disconnect(fe);
 }
 
-/* What the peer told while it was asked something else, the loop sees to. */
-static void keep_news(struct frontend *fe)
+/* ---- what is asked while it is up ---- */
+
+/* Of an errand that is out the connection is; a server then leaves others in the backlog. */
+static void listen_to_peer(struct frontend *fe, bool on)
 {
-	if (fe->vhost->news != VHOST_NEWS_NONE)
-		sd_event_source_set_enabled(fe->defer, SD_EVENT_ONESHOT);
+	sd_event_source *const sources[] = {fe->socket, fe->channel, fe->listen};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(sources); i++)
+		if (sources[i])
+			sd_event_source_set_enabled(sources[i], on ? SD_EVENT_ON : SD_EVENT_OFF);
 }
 
-static int refresh(struct frontend *fe)
+/* Asks the next thing that is wanted, or says that all has been answered. */
+static void ask(struct frontend *fe)
+{
+	if (fe->state != FRONTEND_UP || errand_is_out(fe->errand))
+		return;
+	if (asker_send(&fe->asker)) {
+		fe->vport.asking = true;
+		listen_to_peer(fe, false);
+		return;
+	}
+	fe->settled = true;
+	listen_to_peer(fe, true);
+	if (fe->vport.asking) {
+		fe->vport.asking = false;
+		fe->vport.events->answered(fe->vport.owner);
+	}
+	/* last: the kernel takes up to 15 ms to close it, which no carrier shall wait for */
+	if (fe->state == FRONTEND_UP)
+		lookout_end(&fe->lookout);
+}
+
+static void on_answer(struct frontend *fe, int result)
 {
 	unsigned int changes;
-	int r = device_refresh(&fe->device, &changes);
+	int r = asker_home(&fe->asker, result, &changes);
 
+	if (fe->vhost->backend_fd < 0)
+		fe->channel = sd_event_source_disable_unref(fe->channel);
 	if (!r && changes)
 		fe->vport.events->changed(fe->vport.owner, changes);
-	return r;
+	if (r)
+		lose(fe, r);
+	else
+		ask(fe);
 }
+
+/* ---- what the peer says by itself ---- */
 
 static void hear_peer(struct frontend *fe)
 {
@@ -237,12 +218,12 @@ static void hear_peer(struct frontend *fe)
 
 	if (fe->vhost->backend_fd < 0)
 		fe->channel = sd_event_source_disable_unref(fe->channel);
-	if (!r && news == VHOST_NEWS_CONFIG)
-		r = refresh(fe);
-	if (r)
+	if (r) {
 		lose(fe, r);
-	else
-		keep_news(fe);
+	} else if (news == VHOST_NEWS_CONFIG) {
+		asker_want(&fe->asker, ASKER_CONFIG);
+		ask(fe);
+	}
 }
 
 /* The socket, or the channel on which the peer speaks first. */
@@ -265,45 +246,113 @@ static int watch_peer(struct frontend *fe)
 	return r < 0 ? r : 0;
 }
 
-static int attempt(struct frontend *fe)
+/* ---- an attempt ---- */
+
+/* In the errand's thread. */
+static int attempt(void *arg)
+{
+	struct frontend *fe = arg;
+	int r = fe->vhost->ops->open(fe->vhost);
+
+	return r ? r : device_bring_up(&fe->device);
+}
+
+static void try_to_connect(struct frontend *fe)
+{
+	fe->state = FRONTEND_TRYING;
+	sd_event_source_set_enabled(fe->timer, SD_EVENT_OFF);
+	fe->vhost->deadline_ns = now_ns() + ATTEMPT_NS;
+	fe->device.least_mtu = fe->vport.least_mtu;
+	errand_send(fe->errand, attempt, fe, !fe->vhost->waits);
+}
+
+/* As a server: the next one who has said something. */
+static void try_next_guest(struct frontend *fe)
+{
+	int fd = fe->greeter && fe->state == FRONTEND_WAITING ? greeter_take(fe->greeter) : -1;
+
+	if (fd < 0)
+		return;
+	fe->vhost->accepted_fd = fd;
+	try_to_connect(fe);
+}
+
+/* One backend is what there is a place for. */
+static void refuse(struct frontend *fe, unsigned int n)
+{
+	if (n && !fe->refused)
+		log_warning(fe->config.tag, "refused a second backend at %s: one is connected",
+			    fe->config.path);
+	fe->refused += n;
+}
+
+static void come_up(struct frontend *fe)
 {
 	int r;
 
-	fe->vhost->deadline_ns = now_ns() + ATTEMPT_NS;
-	r = fe->vhost->ops->open(fe->vhost);
-	if (!r)
-		r = device_bring_up(&fe->device);
-	fe->vhost->deadline_ns = 0;
-	return r ? r : watch_peer(fe);
-}
-
-static int try_to_connect(struct frontend *fe)
-{
-	int r = attempt(fe);
-
-	if (r) {
-		failure_log(&fe->failures, fe->vhost, r);
-		forget(fe);
-		wait_and_retry(fe, false);
-		return 0;
-	}
-	log_connected(fe);
+	device_show(&fe->device);
+	history_connected(&fe->history, &fe->device);
 	fe->up_since_ns = now_ns();
 	fe->refused = 0;
+	if (fe->greeter)
+		refuse(fe, greeter_clear(fe->greeter));
 	fe->state = FRONTEND_UP;
 	fe->vport.connects++;
-	fe->vhost->request = fe->vhost->why = ""; /* unless the owner's requests fail */
 	r = fe->vport.events->up(fe->vport.owner);
 	if (r) {
+		errand_call_back(fe->errand);
+		fe->vhost->request = fe->vhost->why = "";
 		failure_log(&fe->failures, fe->vhost, r);
 		disconnect(fe);
-		return 0;
+		return;
 	}
-	keep_news(fe);
-	/* last: the kernel takes up to 15 ms to close it, which no carrier shall wait for */
-	fe->inotify = sd_event_source_disable_unref(fe->inotify);
-	return 0;
+	if (fe->vhost->news != VHOST_NEWS_NONE)
+		asker_want(&fe->asker, ASKER_CONFIG);
+	ask(fe);
 }
+
+static void on_attempt(struct frontend *fe, int r)
+{
+	fe->vhost->deadline_ns = 0;
+	if (!r)
+		r = watch_peer(fe);
+	if (!r) {
+		come_up(fe);
+		return;
+	}
+	failure_log(&fe->failures, fe->vhost, r);
+	forget(fe);
+	wait_and_retry(fe, false);
+	try_next_guest(fe);
+}
+
+static void on_home(void *owner, int result)
+{
+	struct frontend *fe = owner;
+
+	if (fe->state == FRONTEND_TRYING)
+		on_attempt(fe, result);
+	else if (fe->state == FRONTEND_UP)
+		on_answer(fe, result);
+}
+
+static void on_guest_answered(void *owner)
+{
+	try_next_guest(owner);
+}
+
+static void on_guest_dropped(void *owner, int error, const char *why)
+{
+	const struct vhost first = {.request = "GET_FEATURES", .why = why};
+	struct frontend *fe = owner;
+
+	failure_log(&fe->failures, &first, error);
+}
+
+static const struct greeter_events guest_events = {
+	.answered = on_guest_answered,
+	.dropped = on_guest_dropped,
+};
 
 /* Someone connects to us: the peer, or one too many. */
 static int on_listen(sd_event_source *source __attribute__((unused)),
@@ -316,29 +365,24 @@ static int on_listen(sd_event_source *source __attribute__((unused)),
 	if (peer == -EAGAIN)
 		return 0;
 	if (peer < 0) { /* out of descriptors or memory: not at once again */
-		fe->vhost->request = "accept";
-		fe->vhost->why = "";
-		failure_log(&fe->failures, fe->vhost, peer);
+		const struct vhost failed = {.request = "accept", .why = ""};
+
+		failure_log(&fe->failures, &failed, peer);
 		sd_event_source_set_enabled(fe->listen, SD_EVENT_OFF);
 		set_timer(fe, BACKOFF_MAX_NS);
 		return 0;
 	}
 	if (fe->state == FRONTEND_UP)
 		hear_peer(fe); /* the last one may have left just before this one came */
-	if (fe->state != FRONTEND_UP && !sd_event_source_get_enabled(fe->listen, NULL)) {
-		close(peer); /* the last one was lost just now, and was worth a pause */
-		return 0;
-	}
 	if (fe->state == FRONTEND_UP) {
-		if (!fe->refused++)
-			log_warning(fe->config.tag,
-				    "refused a second backend at %s: one is connected",
-				    fe->config.path);
+		refuse(fe, 1);
 		close(peer);
-		return 0;
+	} else if (!sd_event_source_get_enabled(fe->listen, NULL)) {
+		close(peer); /* the last one was lost just now, and was worth a pause */
+	} else {
+		greeter_add(fe->greeter, peer);
 	}
-	fe->vhost->accepted_fd = peer;
-	return try_to_connect(fe);
+	return 0;
 }
 
 static int on_timer(sd_event_source *source __attribute__((unused)),
@@ -346,24 +390,24 @@ static int on_timer(sd_event_source *source __attribute__((unused)),
 {
 	struct frontend *fe = userdata;
 
+	/* what is asked meanwhile sees to that when it is answered */
+	if (fe->listen && fe->state == FRONTEND_UP && errand_is_out(fe->errand))
+		return 0;
 	if (fe->listen)
 		return sd_event_source_set_enabled(fe->listen, SD_EVENT_ON);
-	return fe->state == FRONTEND_WAITING ? try_to_connect(fe) : 0;
+	if (fe->state == FRONTEND_WAITING)
+		try_to_connect(fe);
+	return 0;
 }
 
-static int on_directory(sd_event_source *source __attribute__((unused)),
-			const struct inotify_event *ev, void *userdata)
+/* Bound but perhaps not listening yet: begins anew with short pauses. */
+static void on_seen(void *owner)
 {
-	struct frontend *fe = userdata;
+	struct frontend *fe = owner;
 
-	if (ev->mask & IN_IGNORED) /* the directory is gone; looked for again with each try */
-		fe->inotify = sd_event_source_disable_unref(fe->inotify);
-	else if (ev->len && !strcmp(ev->name, fe->file) && fe->state == FRONTEND_WAITING) {
-		/* bound but perhaps not listening yet: begin anew with short pauses */
-		fe->backoff_ns = BACKOFF_MIN_NS;
+	fe->backoff_ns = BACKOFF_MIN_NS;
+	if (fe->state == FRONTEND_WAITING)
 		set_timer(fe, BACKOFF_MIN_NS / 10);
-	}
-	return 0;
 }
 
 /* ---- the port's operations ---- */
@@ -381,7 +425,7 @@ static int start(struct vport *vp)
 				    EPOLLIN, on_listen, fe);
 		return r < 0 ? r : 0;
 	}
-	watch_directory(fe);
+	lookout_begin(&fe->lookout);
 	set_timer(fe, 0);
 	return 0;
 }
@@ -390,20 +434,23 @@ static int start(struct vport *vp)
 static void stop(struct vport *vp)
 {
 	struct frontend *fe = to_frontend(vp);
-	int cancel_fd = fe->vhost->cancel_fd;
 
 	if (fe->timer)
 		sd_event_source_set_enabled(fe->timer, SD_EVENT_OFF);
-	fe->inotify = sd_event_source_disable_unref(fe->inotify);
+	lookout_end(&fe->lookout);
 	fe->listen = sd_event_source_disable_unref(fe->listen);
+	if (fe->greeter)
+		greeter_clear(fe->greeter);
+	if (fe->errand)
+		errand_call_back(fe->errand);
 	if (fe->state == FRONTEND_UP) {
 		come_down(fe);
-		fe->vhost->cancel_fd = -1; /* what made us stop shall not cut this short */
 		fe->vhost->deadline_ns = now_ns() + FAREWELL_NS;
 		device_shut_down(&fe->device);
-		fe->vhost->cancel_fd = cancel_fd;
-		forget(fe);
+		fe->vhost->deadline_ns = 0;
 	}
+	if (fe->state == FRONTEND_UP || fe->state == FRONTEND_TRYING)
+		forget(fe);
 	fe->state = FRONTEND_STOPPED;
 }
 
@@ -416,49 +463,23 @@ static void broken(struct vport *vp, const struct vq *vq)
 	log_queue(LOG_WARNING, fe->config.tag, vq->direction == VQ_CONTENT ? 'r' : 't',
 		  vq->index / 2u, "the backend broke the rules: %s (%u); disconnecting", vq->why,
 		  vq->why_value);
+	errand_call_back(fe->errand);
 	come_down(fe);
 	device_fail(&fe->device);
 	close_and_retry(fe);
-}
-
-/*
- * A request that the owner made failed with @error. A refusal is an answer; after
- * anything else the connection is of no use, which the loop sees to: the owner is still
- * at work.
- */
-static int answer(struct frontend *fe, int error)
-{
-	if (error && error != -EREMOTEIO && error != -EOPNOTSUPP && fe->state == FRONTEND_UP) {
-		fe->error = error;
-		sd_event_source_set_enabled(fe->defer, SD_EVENT_ONESHOT);
-	}
-	keep_news(fe);
-	return error;
-}
-
-static int on_defer(sd_event_source *source __attribute__((unused)), void *userdata)
-{
-	struct frontend *fe = userdata;
-	int error = fe->error;
-
-	fe->error = 0;
-	if (fe->state != FRONTEND_UP)
-		return 0;
-	if (error)
-		lose(fe, error);
-	else
-		hear_peer(fe);
-	return 0;
 }
 
 static uint8_t control(struct vport *vp, uint8_t class, uint8_t command, const void *data,
 		       size_t len)
 {
 	struct frontend *fe = to_frontend(vp);
-	int error = 0;
-	uint8_t ack = device_control(&fe->device, class, command, data, len, &error);
+	unsigned int pairs;
+	uint8_t ack = device_control(&fe->device, class, command, data, len, &pairs);
 
-	answer(fe, error);
+	if (pairs) {
+		asker_want_pairs(&fe->asker, pairs);
+		ask(fe);
+	}
 	return ack;
 }
 
@@ -481,7 +502,9 @@ static int set_mtu(struct vport *vp, unsigned int mtu)
 
 	if (!vp->connected)
 		return -ENOTCONN;
-	return answer(fe, fe->vhost->ops->set_mtu(fe->vhost, (uint16_t)mtu));
+	asker_want_mtu(&fe->asker, (uint16_t)mtu);
+	ask(fe);
+	return 0;
 }
 
 static void set_features(struct vport *vp, uint64_t features)
@@ -495,7 +518,11 @@ static int announce(struct vport *vp)
 
 	if (!vp->connected)
 		return -ENOTCONN;
-	return answer(fe, fe->vhost->ops->announce(fe->vhost, vp->mac));
+	if (!fe->vhost->has_announce)
+		return -EOPNOTSUPP;
+	asker_want(&fe->asker, ASKER_ANNOUNCE);
+	ask(fe);
+	return 0;
 }
 
 static void close_frontend(struct vport *vp)
@@ -507,10 +534,11 @@ static void close_frontend(struct vport *vp)
 	fe = to_frontend(vp);
 	stop(vp);
 	sd_event_source_disable_unref(fe->timer);
-	sd_event_source_disable_unref(fe->defer);
+	errand_close(fe->errand);
+	greeter_close(fe->greeter);
+	fe->vhost->cancel_fd = -1;
 	sd_event_unref(fe->event);
-	free(fe->directory);
-	free(fe->file);
+	lookout_close(&fe->lookout);
 	free(fe);
 }
 
@@ -525,24 +553,6 @@ static const struct vport_ops ops = {
 	.announce = announce,
 	.close = close_frontend,
 };
-
-/* Splits @path into directory and file; an abstract socket has neither. */
-static int split_path(struct frontend *fe, const char *path)
-{
-	char *a, *b;
-
-	if (path[0] == '@')
-		return 0;
-	a = strdup(path);
-	b = strdup(path);
-	if (a && b) {
-		fe->directory = strdup(dirname(a));
-		fe->file = strdup(basename(b));
-	}
-	free(a);
-	free(b);
-	return fe->directory && fe->file ? 0 : -ENOMEM;
-}
 
 int frontend_open(struct vport **out, sd_event *event, const struct frontend_config *config,
 		  const struct vport_events *events, void *owner)
@@ -569,8 +579,9 @@ int frontend_open(struct vport **out, sd_event *event, const struct frontend_con
 		.path = config->path,
 		.queue_size = config->device.queue_size,
 	};
+	fe->history = (struct history){.tag = config->tag, .path = config->path};
 	fe->event = sd_event_ref(event);
-	r = split_path(fe, config->path);
+	r = lookout_open(&fe->lookout, event, config->path, on_seen, fe);
 	/* a precision of 1 ms: the loop may otherwise put timers off to save wake-ups */
 	if (!r)
 		r = sd_event_add_time_relative(event, &fe->timer, CLOCK_MONOTONIC, 0, 1000,
@@ -578,13 +589,19 @@ int frontend_open(struct vport **out, sd_event *event, const struct frontend_con
 	if (r >= 0)
 		r = sd_event_source_set_enabled(fe->timer, SD_EVENT_OFF);
 	if (r >= 0)
-		r = sd_event_add_defer(event, &fe->defer, on_defer, fe);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(fe->defer, SD_EVENT_OFF);
+		r = errand_open(&fe->errand, event, on_home, fe);
+	if (r >= 0 && config->listen)
+		r = greeter_open(&fe->greeter, event, config->vhost, &guest_events, fe);
 	if (r < 0) {
 		close_frontend(&fe->vport);
 		return r;
 	}
+	fe->vhost->cancel_fd = errand_cancel_fd(fe->errand);
+	fe->asker = (struct asker){
+		.device = &fe->device,
+		.errand = fe->errand,
+		.tag = config->tag,
+	};
 	*out = &fe->vport;
 	return 0;
 }

@@ -226,3 +226,14 @@ int request_ask_u64(struct requester *r, uint32_t id, uint64_t *value)
 
 	return ret < 0 ? ret : 0;
 }
+
+int request_answer_u64(struct requester *r, uint32_t id, uint64_t *value)
+{
+	const struct fdmsg_wait wait = wait_for_answer(r);
+	int ret;
+
+	r->vhost->request = proto_request(id)->name;
+	r->vhost->why = "";
+	ret = receive_reply(r, id, value, sizeof(*value), sizeof(*value), &wait);
+	return ret < 0 ? ret : 0;
+}

@@ -39,5 +39,7 @@ int request_tell_fds(struct requester *r, uint32_t id, const void *payload, uint
 int request_ask(struct requester *r, uint32_t id, const void *payload, uint32_t size, void *reply,
 		uint32_t reply_size);
 int request_ask_u64(struct requester *r, uint32_t id, uint64_t *value);
+/* The answer to a question that was asked before there was a requester. */
+int request_answer_u64(struct requester *r, uint32_t id, uint64_t *value);
 
 #endif

@@ -74,6 +74,7 @@ static void user_close(struct vhost *v)
 	v->max_pairs = 0;
 	v->has_status = false;
 	v->has_config = false;
+	v->has_announce = false;
 	v->news = VHOST_NEWS_NONE;
 	u->requester = (struct requester){.vhost = v};
 	u->has_protocol_features = false;
@@ -97,11 +98,12 @@ static const char *connect_why(int err)
 	}
 }
 
-static int connect_peer(struct vhost *v)
+static int connect_peer(struct vhost *v, bool *greeted)
 {
 	const struct fdmsg_wait wait = fdmsg_wait_ms(v->timeout_ms, v->cancel_fd);
 	int fd = v->accepted_fd;
 
+	*greeted = fd >= 0;
 	v->accepted_fd = -1;
 	if (fd < 0)
 		fd = fdmsg_connect(to_user(v)->path, SOCK_STREAM, &wait);
@@ -131,6 +133,7 @@ static int negotiate_protocol(struct user *u)
 	r->reply_ack = has(u, VHOST_USER_PROTOCOL_F_REPLY_ACK);
 	u->vhost.has_status = has(u, VHOST_USER_PROTOCOL_F_STATUS);
 	u->vhost.has_config = has(u, VHOST_USER_PROTOCOL_F_CONFIG);
+	u->vhost.has_announce = has(u, VHOST_USER_PROTOCOL_F_RARP);
 	return 0;
 }
 
@@ -173,14 +176,34 @@ static int open_backend_channel(struct user *u)
 	return ret;
 }
 
-static int handshake(struct user *u)
+/* The same as first_words, before it is known whether anyone will answer. */
+static int user_greet(int fd)
+{
+	const struct vhost_user_header words[] = {
+		{.request = VHOST_USER_SET_OWNER, .flags = VHOST_USER_VERSION},
+		{.request = VHOST_USER_GET_FEATURES, .flags = VHOST_USER_VERSION},
+	};
+	const struct iovec iov = {.iov_base = (void *)words, .iov_len = sizeof(words)};
+	const struct fdmsg_wait at_once = fdmsg_wait_ms(0, -1);
+
+	return fdmsg_send(fd, &iov, 1, NULL, 0, &at_once);
+}
+
+static int first_words(struct requester *r, bool greeted, uint64_t *offered)
+{
+	int ret;
+
+	if (greeted)
+		return request_answer_u64(r, VHOST_USER_GET_FEATURES, offered);
+	ret = request_tell(r, VHOST_USER_SET_OWNER, NULL, 0);
+	return ret < 0 ? ret : request_ask_u64(r, VHOST_USER_GET_FEATURES, offered);
+}
+
+static int handshake(struct user *u, bool greeted)
 {
 	uint64_t offered;
-	int ret = request_tell(&u->requester, VHOST_USER_SET_OWNER, NULL, 0);
+	int ret = first_words(&u->requester, greeted, &offered);
 
-	if (ret < 0)
-		return ret;
-	ret = request_ask_u64(&u->requester, VHOST_USER_GET_FEATURES, &offered);
 	if (ret < 0)
 		return ret;
 	if (offered & BIT(VHOST_USER_F_PROTOCOL_FEATURES))
@@ -194,12 +217,13 @@ static int handshake(struct user *u)
 
 static int user_open(struct vhost *v)
 {
+	bool greeted;
 	int ret;
 
 	user_close(v);
-	ret = connect_peer(v);
+	ret = connect_peer(v, &greeted);
 	if (ret == 0)
-		ret = handshake(to_user(v));
+		ret = handshake(to_user(v), greeted);
 	if (ret < 0)
 		user_close(v);
 	return ret;
@@ -247,7 +271,7 @@ static int user_announce(struct vhost *v, const uint8_t mac[6])
 {
 	uint64_t value = 0;
 
-	if (!has(to_user(v), VHOST_USER_PROTOCOL_F_RARP))
+	if (!v->has_announce)
 		return -EOPNOTSUPP;
 	memcpy(&value, mac, 6);
 	return request_tell_u64(to_requester(v), VHOST_USER_SEND_RARP, value);
@@ -415,6 +439,7 @@ static int user_hear(struct vhost *v, enum vhost_news *news)
 }
 
 static const struct vhost_ops user_ops = {
+	.greet = user_greet,
 	.open = user_open,
 	.set_features = user_set_features,
 	.set_status = user_set_status,
@@ -441,6 +466,7 @@ struct vhost *vhost_user_new(const char *path, unsigned int timeout_ms, int canc
 	memcpy(u->path, path, size);
 	u->vhost = (struct vhost){
 		.ops = &user_ops,
+		.waits = true,
 		.cancel_fd = cancel_fd,
 		.timeout_ms = timeout_ms,
 		.accepted_fd = -1,

@@ -63,6 +63,50 @@ for request in SET_STATUS GET_CONFIG SET_VRING_CALL SET_FEATURES SET_VRING_ENABL
   stop "${PID[peerask$request]}"
 done
 
+# whoever waits for an answer waits alone: the control socket and the kernel are heard meanwhile,
+# before the device is up and afterwards, when something is asked at run time
+milliseconds() { echo $((${EPOCHREALTIME/[.,]/} / 1000)); }
+patient() {
+  local name=$1 since took
+  since=$(milliseconds)
+  "$VUBCTL" -i "$TMP/$name.control" show >"$TMP/show" || fail "$name: vubctl show: $(cat "$TMP/show")"
+  took=$(($(milliseconds) - since))
+  [ "$took" -lt 500 ] || fail "$name: vubctl show took $took ms"
+  log "$name: vubctl show took $took ms"
+}
+# gone NAME IFACE: the interface is deleted, which ends the daemon at once
+gone() {
+  local since took
+  since=$(milliseconds)
+  ip -n "$NS_A" link del "$2"
+  wait_until 5 ended "${PID[$1]}" || fail "$1: it does not end"
+  took=$(($(milliseconds) - since))
+  [ "$took" -lt 800 ] || fail "$1: it took $took ms to end"
+}
+start_peer peerpatient --socket "$TMP/patient.sock" --mode reflect --misbehave hang-at:GET_FEATURES
+start_vubridge patient "$NS_A" --path "$TMP/patient.sock" --iface vpatient
+wait_until 5 grep -q '^connected' "$TMP/peerpatient.log" || fail "nothing to wait for"
+sleep 0.2
+patient patient
+gone patient vpatient
+stop "${PID[peerpatient]}"
+for request in GET_CONFIG NET_SET_MTU; do
+  name=late$request
+  mkfifo "$TMP/$name.in"
+  : >"$TMP/peer$name.log"
+  "$VU_PEER" --socket "$TMP/$name.sock" --mode reflect --mtu 1500 --commands --misbehave-late \
+    --misbehave "hang-at:$request" <"$TMP/$name.in" >>"$TMP/peer$name.log" 2>&1 &
+  LIB_PIDS+=("$!")
+  exec {commands}>"$TMP/$name.in"
+  start_vubridge "$name" "$NS_A" --path "$TMP/$name.sock" --iface "v$request"
+  wait_until 5 grep -q '^ready' "$TMP/peer$name.log" || fail "$name: $(cat "$TMP/$name.log")"
+  echo link up >&"$commands" # GET_CONFIG; NET_SET_MTU comes by itself
+  sleep 0.2
+  patient "$name"
+  gone "$name" "v$request"
+  exec {commands}>&-
+done
+
 # these take until the answer's time is over, so some at once; SET_OWNER has no answer yet
 hangs=("${steps[@]:1}" NET_SET_MTU SEND_RARP)
 hang_at() { # REQUEST…

@@ -94,6 +94,61 @@ wait_until 10 ping_ok "$NS_A" 10.0.0.2 || fail "after the second flood"
 [ "$(rss_kb "${PID[va]}")" -lt $((memory + ${RSS_SLACK_KB:-1024})) ] || fail "memory leaks"
 [ "$(wc -l <"$TMP/va.log")" -lt 60 ] || fail "a line for each: $(wc -l <"$TMP/va.log")"
 
+# ---- those who connect and say nothing hold up nobody, not even if they never stop coming ----
+cat >"$TMP/silent.py" <<'PY'
+import socket, sys, time
+path, at_once, every = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+open_sockets = []
+def add():
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(path)
+    open_sockets.append(s)
+for i in range(at_once):
+    add()
+print("silent", flush=True)
+while True:
+    time.sleep(every)
+    add()
+    del open_sockets[:-2000]
+PY
+# beside_silent NAME AT-ONCE EVERY: how long the backend takes to connect
+beside_silent() {
+  local since took
+  stop "${PID[peer]}" KILL
+  pair_wait down
+  sleep 1.1 # a pause after a connection that has not lasted
+  ups=$(log_lines va 'carrier on')
+  : >"$TMP/$1.log"
+  start "$1" python3 "$TMP/silent.py" "$SOCK_A" "$2" "$3"
+  wait_until 5 grep -q silent "$TMP/$1.log" || fail "$1: $(cat "$TMP/$1.log")"
+  since=${EPOCHREALTIME/[.,]/}
+  client_start peer
+  wait_until 8 sh -c "[ \$(grep -c 'carrier on' '$TMP/va.log') -gt $ups ]" || fail "$1: no carrier"
+  took=$(((${EPOCHREALTIME/[.,]/} - since) / 1000))
+  log "$1: the backend was there after $took ms"
+  [ "$took" -lt 1500 ] || fail "$1: the backend was there after $took ms"
+  stop "${PID[$1]}" KILL
+}
+beside_silent three 3 1000
+beside_silent crowd 60 1000
+beside_silent stream 100 0.005
+pair_wait up
+# and they are dropped when their time is over, with one line
+stop "${PID[peer]}" KILL
+pair_wait down
+sleep 1.1
+before=$(fds "${PID[va]}")
+: >"$TMP/last.log"
+start last python3 "$TMP/silent.py" "$SOCK_A" 5 1000
+wait_until 5 grep -q silent "$TMP/last.log" || fail "last: $(cat "$TMP/last.log")"
+wait_until 3 grep -q 'cannot use the backend.*GET_FEATURES: no answer in time' "$TMP/va.log" ||
+  fail "silent ones are not dropped"
+wait_until 3 sh -c "[ \$(find /proc/${PID[va]}/fd -mindepth 1 | wc -l) -le $before ]" || fail "descriptors of silent ones leak"
+[ "$(log_lines va 'GET_FEATURES: no answer in time')" -le 2 ] || fail "a line for each silent one"
+stop "${PID[last]}" KILL
+client_start peer
+pair_wait up
+
 # ---- the socket file ----
 first=$(inode "$SOCK_A")
 status=0

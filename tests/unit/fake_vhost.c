@@ -121,15 +121,7 @@ static void on_pairs(void *owner)
 	b->active_when_told = b->vport.active_pairs;
 }
 
-static bool on_mtu(void *owner)
-{
-	struct fake_vhost *b = owner;
-
-	b->mtu_asked = b->vport.mtu;
-	return !b->exceeds_mtu;
-}
-
-static const struct vport_events events = {.keeps_mtu = on_mtu, .pairs = on_pairs};
+static const struct vport_events events = {.pairs = on_pairs};
 
 int fake_vhost_setup(void **state)
 {
@@ -190,6 +182,22 @@ void fake_vhost_assert_calls(const struct fake_vhost *b, int from, const enum ca
 uint8_t fake_vhost_control(struct fake_vhost *b, uint8_t class, uint8_t command, const void *data,
 			   size_t len)
 {
-	b->control_error = 0;
-	return device_control(&b->device, class, command, data, len, &b->control_error);
+	return device_control(&b->device, class, command, data, len, &b->wanted_pairs);
+}
+
+int fake_vhost_bring_up(struct fake_vhost *b)
+{
+	int r = device_bring_up(&b->device);
+
+	if (!r)
+		device_show(&b->device);
+	return r;
+}
+
+int fake_vhost_refresh(struct fake_vhost *b, unsigned int *changes)
+{
+	int r = device_read(&b->device);
+
+	*changes = r ? 0 : device_show_config(&b->device);
+	return r;
 }

@@ -47,8 +47,7 @@ struct fake_vhost {
 	int told_pairs;
 	unsigned int active_when_told;
 	int control_error;
-	bool exceeds_mtu;
-	unsigned int mtu_asked;
+	unsigned int wanted_pairs; /* by the last command */
 };
 
 /* For cmocka: a device of one pair, and a peer that has four and all features. */
@@ -59,7 +58,11 @@ int fake_vhost_teardown(void **state);
 void fake_vhost_assert_calls(const struct fake_vhost *b, int from, const enum call *calls,
 			     const unsigned int *values, int n);
 
-/* A command of the control queue; b->control_error as device_control leaves it. */
+/* device_bring_up, shown if it went well; and the same of device_read, with what changed. */
+int fake_vhost_bring_up(struct fake_vhost *b);
+int fake_vhost_refresh(struct fake_vhost *b, unsigned int *changes);
+
+/* A command of the control queue; b->wanted_pairs as device_control leaves it. */
 uint8_t fake_vhost_control(struct fake_vhost *b, uint8_t class, uint8_t command, const void *data,
 			   size_t len);
 

@@ -45,7 +45,7 @@ static void test_one_pair(void **state)
 	struct fake_vhost *b = *state;
 
 	b->vhost.has_config = b->keeps_status = true;
-	assert_int_equal(device_bring_up(&b->device), 0);
+	assert_int_equal(fake_vhost_bring_up(b), 0);
 	fake_vhost_assert_calls(b, 0, calls, values, ARRAY_SIZE(calls));
 	assert_int_equal(b->vport.device_status, STATUS_DRIVER_OK);
 	assert_true(b->vport.connected && b->vport.rings_enabled);
@@ -63,7 +63,7 @@ static void test_configuration(void **state)
 	struct fake_vhost *b = *state;
 
 	b->vhost.has_config = true;
-	assert_int_equal(device_bring_up(&b->device), 0);
+	assert_int_equal(fake_vhost_bring_up(b), 0);
 	assert_true(b->vport.has_mac);
 	assert_memory_equal(b->vport.peer_mac, b->config.mac, ETH_ALEN);
 	assert_int_equal(b->vport.mtu, 1400);
@@ -76,16 +76,19 @@ static void test_mtu(void **state)
 	struct fake_vhost *b = *state;
 
 	assert_int_equal(device_bring_up(&b->device), 0);
-	assert_int_equal(b->mtu_asked, 0); /* it has said none */
 	assert_true(feature_has(b->acked, VIRTIO_NET_F_MTU));
 	device_forget(&b->device);
 	b->vhost.has_config = true;
 	assert_int_equal(device_bring_up(&b->device), 0);
-	assert_int_equal(b->mtu_asked, 1400);
 	assert_true(feature_has(b->acked, VIRTIO_NET_F_MTU));
 	device_forget(&b->device);
-	b->exceeds_mtu = true;
+	b->device.least_mtu = 1400;
 	assert_int_equal(device_bring_up(&b->device), 0);
+	assert_true(feature_has(b->acked, VIRTIO_NET_F_MTU));
+	device_forget(&b->device);
+	b->device.least_mtu = 1401;
+	assert_int_equal(device_bring_up(&b->device), 0);
+	device_show(&b->device);
 	assert_false(feature_has(b->acked | b->vport.features, VIRTIO_NET_F_MTU));
 	assert_int_equal(b->vport.mtu, 1400);
 }
@@ -98,7 +101,7 @@ static void test_configuration_without_features(void **state)
 	b->vhost.has_config = true;
 	b->vhost.features = FEATURE_RING_MASK;
 	b->config.status = 0;
-	assert_int_equal(device_bring_up(&b->device), 0);
+	assert_int_equal(fake_vhost_bring_up(b), 0);
 	assert_false(b->vport.has_mac);
 	assert_int_equal(b->vport.mtu, 0);
 	assert_int_equal(b->vport.max_pairs, 4);
@@ -113,13 +116,13 @@ static void test_short_configuration(void **state)
 	b->vhost.has_config = true;
 	b->config_len = 8;
 	b->config.status = 0;
-	assert_int_equal(device_bring_up(&b->device), 0);
+	assert_int_equal(fake_vhost_bring_up(b), 0);
 	assert_true(b->vport.has_mac);
 	assert_int_equal(b->vport.net_status, 0);
 	assert_int_equal(b->vport.mtu, 0);
 	device_forget(&b->device);
 	b->config_len = 0;
-	assert_int_equal(device_bring_up(&b->device), 0);
+	assert_int_equal(fake_vhost_bring_up(b), 0);
 	assert_false(b->vport.has_mac);
 	assert_int_equal(b->vport.net_status, VIRTIO_NET_S_LINK_UP);
 }
@@ -129,7 +132,8 @@ static void assert_told_failed(const struct fake_vhost *b)
 {
 	assert_int_equal(b->calls[b->n - 1], SET_STATUS);
 	assert_true(b->values[b->n - 1] & VIRTIO_CONFIG_S_FAILED);
-	assert_true(b->vport.device_status & VIRTIO_CONFIG_S_FAILED);
+	assert_true(b->device.draft.device_status & VIRTIO_CONFIG_S_FAILED);
+	assert_false(b->vport.connected); /* nobody has seen any of it */
 }
 
 static void test_wrong_configuration(void **state)
@@ -138,11 +142,11 @@ static void test_wrong_configuration(void **state)
 
 	b->vhost.has_config = true;
 	b->config.mac[0] = 1; /* multicast: no address */
-	assert_int_equal(device_bring_up(&b->device), 0);
+	assert_int_equal(fake_vhost_bring_up(b), 0);
 	assert_false(b->vport.has_mac);
 	device_forget(&b->device);
 	b->config.mtu = htole16(67);
-	assert_int_equal(device_bring_up(&b->device), -EPROTO);
+	assert_int_equal(fake_vhost_bring_up(b), -EPROTO);
 	assert_string_equal(b->vhost.request, "GET_CONFIG");
 	assert_told_failed(b);
 }
@@ -153,7 +157,7 @@ static void test_features_not_ok(void **state)
 
 	b->keeps_status = true;
 	b->hides = VIRTIO_CONFIG_S_FEATURES_OK;
-	assert_int_equal(device_bring_up(&b->device), -EPROTO);
+	assert_int_equal(fake_vhost_bring_up(b), -EPROTO);
 	assert_string_equal(b->vhost.request, "GET_STATUS");
 	assert_int_equal(b->values[b->n - 1], STATUS_FEATURES_OK | VIRTIO_CONFIG_S_FAILED);
 	assert_told_failed(b);
@@ -166,13 +170,13 @@ static void test_refused_at_every_step(void **state)
 	int steps, step;
 
 	b->keeps_status = true;
-	assert_int_equal(device_bring_up(&b->device), 0);
+	assert_int_equal(fake_vhost_bring_up(b), 0);
 	steps = b->n;
 	for (step = 2; step < steps; step++) { /* from reset there is no way but to ACKNOWLEDGE */
 		device_forget(&b->device);
 		b->n = 0;
 		b->fail_at = step;
-		assert_int_equal(device_bring_up(&b->device), -EREMOTEIO);
+		assert_int_equal(fake_vhost_bring_up(b), -EREMOTEIO);
 		assert_int_equal(b->n, step + 2);
 		assert_told_failed(b);
 		b->fail_at = -1;
@@ -188,13 +192,13 @@ static void test_failure_at_every_step(void **state)
 	b->vhost.has_config = b->keeps_status = true;
 	b->device.config.pairs = 2;
 	b->error = -ECONNRESET;
-	assert_int_equal(device_bring_up(&b->device), 0);
+	assert_int_equal(fake_vhost_bring_up(b), 0);
 	steps = b->n;
 	for (step = 0; step < steps; step++) {
 		device_forget(&b->device);
 		b->n = 0;
 		b->fail_at = step;
-		assert_int_equal(device_bring_up(&b->device), -ECONNRESET);
+		assert_int_equal(fake_vhost_bring_up(b), -ECONNRESET);
 		assert_int_equal(b->n, step + 1);
 		b->fail_at = -1;
 		device_forget(&b->device);
@@ -209,7 +213,7 @@ static void test_write_config(void **state)
 	struct fake_vhost *b = *state;
 	size_t offset, len;
 
-	assert_int_equal(device_bring_up(&b->device), 0);
+	assert_int_equal(fake_vhost_bring_up(b), 0);
 	assert_int_equal(device_write_config(&b->device, 0, "\2\2\2\2\2\2", 6), 0);
 	assert_memory_equal(b->vport.mac, "\2\2\2\2\2\2", 6);
 	assert_int_equal(device_write_config(&b->device, 0, "\3\2\2\2\2\2", 6), -EPERM);
@@ -229,32 +233,32 @@ static void test_refresh(void **state)
 	unsigned int changes;
 
 	b->vhost.has_config = b->keeps_status = true;
-	assert_int_equal(device_bring_up(&b->device), 0);
-	assert_int_equal(device_refresh(&b->device, &changes), 0);
+	assert_int_equal(fake_vhost_bring_up(b), 0);
+	assert_int_equal(fake_vhost_refresh(b, &changes), 0);
 	assert_int_equal(changes, 0);
 	b->config.status = 0;
 	b->config.mtu = htole16(9000);
-	assert_int_equal(device_refresh(&b->device, &changes), 0);
+	assert_int_equal(fake_vhost_refresh(b, &changes), 0);
 	assert_int_equal(changes, VPORT_LINK | VPORT_MTU);
 	assert_int_equal(b->vport.mtu, 9000);
 	b->config.status = htole16(VIRTIO_NET_S_LINK_UP | VIRTIO_NET_S_ANNOUNCE);
 	b->config.mac[5] = 9;
-	assert_int_equal(device_refresh(&b->device, &changes), 0);
+	assert_int_equal(fake_vhost_refresh(b, &changes), 0);
 	assert_int_equal(changes, VPORT_LINK | VPORT_ANNOUNCE | VPORT_MAC);
 	b->config.mac[0] = 1; /* no address any more */
-	assert_int_equal(device_refresh(&b->device, &changes), 0);
+	assert_int_equal(fake_vhost_refresh(b, &changes), 0);
 	assert_false(b->vport.has_mac);
 	b->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
-	assert_int_equal(device_refresh(&b->device, &changes), -ENODEV);
+	assert_int_equal(fake_vhost_refresh(b, &changes), -ENODEV);
 	assert_int_equal(changes, 0);
-	assert_true(b->vport.device_status & VIRTIO_CONFIG_S_NEEDS_RESET);
+	assert_true(b->device.draft.device_status & VIRTIO_CONFIG_S_NEEDS_RESET);
 }
 
 static void test_shut_down(void **state)
 {
 	struct fake_vhost *b = *state;
 
-	assert_int_equal(device_bring_up(&b->device), 0);
+	assert_int_equal(fake_vhost_bring_up(b), 0);
 	b->n = 0;
 	device_shut_down(&b->device);
 	fake_vhost_assert_calls(b, 0, (enum call[]){GET_VRING_BASE, GET_VRING_BASE, SET_STATUS},
@@ -267,7 +271,7 @@ static void test_fail(void **state)
 	struct fake_vhost *b = *state;
 
 	b->vhost.timeout_ms = 3000;
-	assert_int_equal(device_bring_up(&b->device), 0);
+	assert_int_equal(fake_vhost_bring_up(b), 0);
 	b->n = 0;
 	device_fail(&b->device);
 	fake_vhost_assert_calls(b, 0, (enum call[]){SET_STATUS},

@@ -27,7 +27,7 @@ static void test_several_pairs(void **state)
 
 	b->device.config.pairs = 8;
 	b->vhost.has_config = true;
-	assert_int_equal(device_bring_up(&b->device), 0);
+	assert_int_equal(fake_vhost_bring_up(b), 0);
 	assert_true(feature_has(b->acked, VIRTIO_NET_F_MQ));
 	assert_int_equal(b->vport.max_pairs, 3); /* the configuration's word */
 	assert_int_equal(b->vport.pairs, 3);
@@ -41,7 +41,7 @@ static void assert_refused_at(struct fake_vhost *b, int refused, int error)
 	b->n = 0;
 	b->fail_at = refused < 0 ? -1 : 3 + refused; /* after three moves of the status */
 	b->error = error;
-	assert_int_equal(device_bring_up(&b->device), refused < 0 ? 0 : error);
+	assert_int_equal(fake_vhost_bring_up(b), refused < 0 ? 0 : error);
 	if (refused >= 0) {
 		/* the last but for FAILED, which who still hears is told */
 		int last = b->n - 1 - (error == -EREMOTEIO);
@@ -168,7 +168,7 @@ static void test_pairs_refused(void **state)
 	b->fail_at = 3 + 8; /* SET_FEATURES */
 	b->error = -EREMOTEIO;
 	b->n = 0;
-	assert_int_equal(device_bring_up(&b->device), -EREMOTEIO);
+	assert_int_equal(fake_vhost_bring_up(b), -EREMOTEIO);
 	assert_int_equal(b->calls[b->n - 2], SET_FEATURES);
 	device_forget(&b->device);
 	assert_pairs(b, 4);
@@ -187,7 +187,7 @@ static void test_pairs_without_mq(void **state)
 
 	b->device.config.pairs = 8;
 	b->vhost.features &= ~FEATURE_NET(MQ);
-	assert_int_equal(device_bring_up(&b->device), 0);
+	assert_int_equal(fake_vhost_bring_up(b), 0);
 	assert_int_equal(b->vport.pairs, 1);
 }
 
@@ -199,35 +199,44 @@ static uint8_t set_pairs(struct fake_vhost *b, uint16_t n)
 			      sizeof(le));
 }
 
-/* Workers let go of a ring before it is disabled, and get it after it was enabled. */
+/* What is wanted is asked of the peer by whoever has the time, and shown to the workers. */
 static void test_pairs_at_run_time(void **state)
 {
 	struct fake_vhost *b = *state;
 
 	b->device.config.pairs = 3;
-	assert_int_equal(device_bring_up(&b->device), 0);
+	assert_int_equal(fake_vhost_bring_up(b), 0);
 	b->n = 0;
 	assert_int_equal(set_pairs(b, 1), VIRTIO_NET_OK);
-	fake_vhost_assert_calls(b, 0, (enum call[]){DISABLE, DISABLE, DISABLE, DISABLE},
-		     (unsigned int[]){2, 3, 4, 5}, 4);
+	assert_int_equal(b->wanted_pairs, 1);
+	assert_int_equal(b->n, 0);
+	device_show_pairs(&b->device, 1);
 	assert_int_equal(b->told_pairs, 0);
 	assert_int_equal(b->active_when_told, 1);
+	assert_int_equal(device_enable(&b->device, 1), 0);
+	fake_vhost_assert_calls(b, 0, (enum call[]){DISABLE, DISABLE, DISABLE, DISABLE},
+		     (unsigned int[]){2, 3, 4, 5}, 4);
 	b->n = 0;
-	assert_int_equal(set_pairs(b, 2), VIRTIO_NET_OK);
+	assert_int_equal(device_enable(&b->device, 2), 0);
 	fake_vhost_assert_calls(b, 0, (enum call[]){ENABLE, ENABLE}, (unsigned int[]){2, 3}, 2);
+	assert_int_equal(b->vport.active_pairs, 1);
+	device_show_pairs(&b->device, 2);
 	assert_int_equal(b->told_pairs, 2);
 	assert_int_equal(b->active_when_told, 2);
 	b->n = 0;
 	b->told_pairs = -1;
-	assert_int_equal(set_pairs(b, 2), VIRTIO_NET_OK);
+	device_show_pairs(&b->device, 2);
+	assert_int_equal(device_enable(&b->device, 2), 0);
 	assert_int_equal(set_pairs(b, 4), VIRTIO_NET_ERR); /* more than there are */
+	assert_int_equal(b->wanted_pairs, 0);
 	assert_int_equal(set_pairs(b, 0), VIRTIO_NET_ERR);
+	assert_int_equal(b->wanted_pairs, 0);
 	assert_int_equal(b->n, 0);
 	assert_int_equal(b->told_pairs, -1);
 	b->fail_at = 0;
-	assert_int_equal(set_pairs(b, 3), VIRTIO_NET_ERR);
-	assert_int_equal(b->control_error, -EREMOTEIO);
+	assert_int_equal(device_enable(&b->device, 3), -EREMOTEIO);
 	assert_int_equal(b->vport.active_pairs, 2);
+	assert_int_equal(b->device.draft.active_pairs, 2);
 }
 
 static void test_control(void **state)
@@ -238,7 +247,7 @@ static void test_control(void **state)
 			 VIRTIO_NET_ERR); /* before DRIVER_OK */
 	b->vhost.has_config = true;
 	b->config.status = htole16(VIRTIO_NET_S_LINK_UP | VIRTIO_NET_S_ANNOUNCE);
-	assert_int_equal(device_bring_up(&b->device), 0);
+	assert_int_equal(fake_vhost_bring_up(b), 0);
 	assert_int_equal(fake_vhost_control(b, VIRTIO_NET_CTRL_RX, 0, "\1", 1), VIRTIO_NET_OK);
 	assert_true(b->device.ctrl.promisc);
 	assert_int_equal(fake_vhost_control(b, VIRTIO_NET_CTRL_MAC, 1, "\2\1\1\1\1\1", 6),
@@ -260,12 +269,12 @@ static void test_without_control_queue(void **state)
 	b->device.config.features &= ~FEATURE_NET(CTRL_VQ);
 	b->device.config.pairs = 2;
 	b->vhost.has_config = true;
-	assert_int_equal(device_bring_up(&b->device), 0);
+	assert_int_equal(fake_vhost_bring_up(b), 0);
 	assert_int_equal(b->vport.pairs, 1); /* MQ needs it */
 	assert_int_equal(fake_vhost_control(b, VIRTIO_NET_CTRL_RX, 0, "\1", 1),
 			 VIRTIO_NET_ERR);
 	b->config.status |= htole16(VIRTIO_NET_S_ANNOUNCE);
-	assert_int_equal(device_refresh(&b->device, &changes), 0);
+	assert_int_equal(fake_vhost_refresh(b, &changes), 0);
 	assert_int_equal(changes, 0);
 }
 

@@ -32,7 +32,7 @@ struct bench {
 	struct vport *vp;
 	struct listener *listen;
 	struct log_capture log;
-	unsigned int ups, downs, changes;
+	unsigned int ups, downs, changes, answers;
 	int refuse; /* what up returns */
 };
 
@@ -54,7 +54,13 @@ static void on_changed(void *owner, unsigned int changes)
 	((struct bench *)owner)->changes |= changes;
 }
 
+static void on_answered(void *owner)
+{
+	((struct bench *)owner)->answers++;
+}
+
 static const struct vport_events events = {
+	.answered = on_answered,
 	.up = on_up,
 	.down = on_down,
 	.changed = on_changed,
@@ -128,25 +134,81 @@ static void test_write_config(void **state)
 	assert_int_equal(b.downs, 1);
 }
 
-/* Whoever asks is still at work when a request fails: down comes from the loop. */
+/* Whoever asks goes on; how it went comes from the loop. */
 static void test_request_fails(void **state)
 {
 	struct bench b = { .peer = *state };
 
 	come_up(&b);
 	fail_next(&b, NACK);
-	assert_int_equal(b.vp->ops->set_mtu(b.vp, 1400), -EREMOTEIO);
-	sd_event_run(b.event, 1000);
+	assert_int_equal(b.vp->ops->set_mtu(b.vp, 1400), 0);
+	assert_true(b.vp->asking);
+	run_until(&b, &b.answers, 1);
+	assert_false(b.vp->asking);
 	assert_int_equal(b.downs, 0); /* a refusal is an answer */
+	assert_int_equal(log_capture_lines(&b.log, "v0: the backend does not take mtu 1400"), 1);
 	b.peer->v->timeout_ms = 50;
 	fail_next(&b, HANG);
-	assert_int_equal(b.vp->ops->announce(b.vp), -ETIMEDOUT);
+	assert_int_equal(b.vp->ops->announce(b.vp), 0);
 	assert_int_equal(b.downs, 0);
 	run_until(&b, &b.downs, 1);
+	assert_int_equal(b.answers, 1);
 	assert_int_equal(log_capture_lines(&b.log, "SEND_RARP: no answer in time"), 1);
 	assert_int_equal(b.vp->ops->announce(b.vp), -ENOTCONN);
 	assert_int_equal(b.vp->ops->set_mtu(b.vp, 1400), -ENOTCONN);
 	close_frontend(&b);
+	scripted_peer_stop(b.peer);
+}
+
+/* What is wanted several times before its turn is asked once, as it was wanted last. */
+static void test_wanted_often(void **state)
+{
+	struct bench b = { .peer = *state };
+	unsigned int mtu;
+	int before;
+
+	come_up(&b);
+	before = b.peer->n;
+	for (mtu = 1400; mtu < 1500; mtu++)
+		assert_int_equal(b.vp->ops->set_mtu(b.vp, mtu), 0);
+	run_until(&b, &b.answers, 1);
+	assert_int_equal(b.peer->n, before + 2);
+	assert_int_equal(b.peer->got[before].payload.u64, 1400);
+	assert_int_equal(b.peer->got[before + 1].payload.u64, 1499);
+	close_frontend(&b);
+	scripted_peer_stop(b.peer);
+}
+
+/* The end waits for no answer. */
+static void test_end_while_asking(void **state)
+{
+	struct bench b = { .peer = *state };
+	uint64_t since;
+
+	come_up(&b);
+	fail_next(&b, HANG);
+	assert_int_equal(b.vp->ops->set_mtu(b.vp, 1400), 0);
+	since = now_ns();
+	close_frontend(&b);
+	assert_true(now_ns() - since < UINT64_C(1000000000));
+	assert_int_equal(b.downs, 1);
+	scripted_peer_stop(b.peer);
+}
+
+/* Nor does the loop, from the first message on. */
+static void test_loop_goes_on(void **state)
+{
+	struct bench b = { .peer = *state };
+	uint64_t since = now_ns();
+
+	fail_next(&b, HANG);
+	b.peer->fault_at = 1; /* GET_FEATURES */
+	scripted_peer_start(b.peer);
+	open_frontend(&b, b.peer->path);
+	while (b.peer->n < 2)
+		assert_true(sd_event_run(b.event, 10000) >= 0);
+	close_frontend(&b);
+	assert_true(now_ns() - since < UINT64_C(1000000000)); /* of a timeout of 5 s */
 	scripted_peer_stop(b.peer);
 }
 
@@ -237,6 +299,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_write_config),
 		TEST(test_request_fails),
+		TEST(test_wanted_often),
+		TEST(test_end_while_asking),
+		TEST(test_loop_goes_on),
 		TEST(test_news_meanwhile),
 		TEST(test_owner_refuses),
 		TEST(test_out_of_descriptors),

@@ -88,13 +88,13 @@ static void test_status_is_two_things(void **state)
 	unsigned int changes;
 
 	b->vhost.has_config = b->keeps_status = true;
-	assert_int_equal(device_bring_up(&b->device), 0);
+	assert_int_equal(fake_vhost_bring_up(b), 0);
 	assert_int_equal(b->vport.device_status, STATUS_DRIVER_OK);
 	assert_int_equal(b->vport.net_status, VIRTIO_NET_S_LINK_UP);
-	assert_int_equal(device_refresh(&b->device, &changes), 0);
+	assert_int_equal(fake_vhost_refresh(b, &changes), 0);
 	assert_int_equal(changes, 0); /* DRIVER is no announcement */
 	b->config.status = 0;
-	assert_int_equal(device_refresh(&b->device, &changes), 0);
+	assert_int_equal(fake_vhost_refresh(b, &changes), 0);
 	assert_int_equal(changes, VPORT_LINK);
 	assert_int_equal(b->vport.net_status, 0);
 	assert_int_equal(b->vport.device_status, STATUS_DRIVER_OK);
@@ -108,21 +108,21 @@ static void test_features_anew(void **state)
 	struct fake_vhost *b = *state;
 	uint64_t offered = b->vhost.features, all;
 
-	assert_int_equal(device_bring_up(&b->device), 0);
+	assert_int_equal(fake_vhost_bring_up(b), 0);
 	all = b->vport.features;
 	assert_true(feature_has(all, VIRTIO_NET_F_MRG_RXBUF));
 	assert_true(feature_has(all, VIRTIO_NET_F_CTRL_VQ));
 	assert_int_equal(b->vport.ring_hdr_len, 12);
 	device_forget(&b->device);
 	b->vhost.features = 0;
-	assert_int_equal(device_bring_up(&b->device), 0);
+	assert_int_equal(fake_vhost_bring_up(b), 0);
 	assert_int_equal(b->acked, 0);
 	assert_int_equal(b->vport.features & FEATURE_RING_MASK, 0);
 	assert_true(feature_has(b->vport.features, VIRTIO_NET_F_CTRL_VQ));
 	assert_int_equal(b->vport.ring_hdr_len, 10);
 	device_forget(&b->device);
 	b->vhost.features = offered;
-	assert_int_equal(device_bring_up(&b->device), 0);
+	assert_int_equal(fake_vhost_bring_up(b), 0);
 	assert_true(b->vport.features == all);
 	assert_int_equal(b->vport.ring_hdr_len, 12);
 }
@@ -134,7 +134,7 @@ static void test_no_packed_ring(void **state)
 	b->vhost.features = UINT64_MAX;
 	b->device.config.features = UINT64_MAX & (FEATURE_RING_MASK | FEATURE_OFFLOAD_MASK |
 						  FEATURE_SHARED_MASK | FEATURE_DEVICE_MASK);
-	assert_int_equal(device_bring_up(&b->device), 0);
+	assert_int_equal(fake_vhost_bring_up(b), 0);
 	assert_false(feature_has(b->acked, VIRTIO_F_RING_PACKED));
 }
 
@@ -147,7 +147,7 @@ static void test_rings_anew(void **state)
 	unsigned int i;
 
 	for (i = 0; i < 2; i++) {
-		assert_int_equal(device_bring_up(&b->device), 0);
+		assert_int_equal(fake_vhost_bring_up(b), 0);
 		assert_int_equal(fstat(b->device.rings.pool.fd, &st), 0);
 		inode[i] = st.st_ino;
 		assert_int_equal(vq_quiesce(b->vport.vqs[0]), 0);
@@ -169,7 +169,7 @@ static void test_status_again(void **state)
 	for (round = 0; round < 2; round++) {
 		b->n = 0;
 		b->status = 0xff; /* left by whoever was there before */
-		assert_int_equal(device_bring_up(&b->device), 0);
+		assert_int_equal(fake_vhost_bring_up(b), 0);
 		for (i = 0, n = 0; i < b->n; i++)
 			if (b->calls[i] == SET_STATUS)
 				assert_int_equal(b->values[i], moves[n++]);
@@ -186,7 +186,7 @@ static void test_eventfds(void **state)
 	unsigned int i, k;
 
 	b->device.config.pairs = b->vhost.max_pairs = 128;
-	assert_int_equal(device_bring_up(&b->device), 0);
+	assert_int_equal(fake_vhost_bring_up(b), 0);
 	assert_int_equal(b->vport.pairs, 128);
 	for (i = 0; i < 256; i++) {
 		const struct vq *vq = b->vport.vqs[i];
@@ -218,6 +218,7 @@ static void test_socket_flags(void **state)
 		fd = fdmsg_connect(p->path, SOCK_STREAM, &wait);
 		assert_int_equal(fcntl(fd, F_SETFL, O_RDWR | flags[i]), 0);
 		copy = dup(fd);
+		assert_int_equal(p->v->ops->greet(fd), 0);
 		p->v->accepted_fd = fd;
 		assert_int_equal(scripted_peer_converse(p->v), 0);
 		assert_int_equal(scripted_peer_hear(p->v), 0);
@@ -281,6 +282,7 @@ static void test_stop_twice(void **state)
 	for (i = 0; i < 2; i++) {
 		assert_int_equal(vp->ops->start(vp), 0);
 		sd_event_run(event, 10000);
+		sd_event_run(event, 10000); /* the attempt's end */
 		vp->ops->stop(vp);
 		vp->ops->stop(vp);
 	}

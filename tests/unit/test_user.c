@@ -228,6 +228,7 @@ static void test_accepted(void **state)
 	scripted_peer_start(p);
 	v->accepted_fd = fdmsg_connect(p->path, SOCK_STREAM, &wait);
 	assert_true(v->accepted_fd >= 0);
+	assert_int_equal(v->ops->greet(v->accepted_fd), 0);
 	assert_int_equal(v->ops->open(v), 0);
 	assert_int_equal(v->accepted_fd, -1);
 	v->ops->close(v);
