@@ -92,6 +92,7 @@ struct vport {
 	unsigned int max_pairs;    /* that the peer serves */
 	unsigned int pairs;        /* that have rings: at most what was asked for */
 	unsigned int active_pairs; /* the first of them, whose rings are enabled */
+	unsigned int queue_size;   /* descriptors of each ring */
 	uint8_t ring_hdr_len; /* bytes of virtio-net header in the rings: 10 or 12 */
 	/* of the configuration space, as far as the peer serves it */
 	bool has_mac; /* the peer gave one: */

@@ -395,6 +395,7 @@ static int open_vport(struct bridge *b, char *error, size_t size)
 		.device = {
 			.pairs = b->pairs,
 			.queue_size = b->options->queue_size,
+			.any_queue_size = !b->options->queue_size_given,
 			.features = usable_features(b),
 			.hugepages = b->options->hugepages,
 		},

@@ -69,7 +69,8 @@ static json_t *queue_state(const struct bridge_view *v)
 	put(s, "configured", json_integer(v->kport->pairs));
 	put(s, "backend", json_integer(v->vport->max_pairs));
 	put(s, "active", json_integer(v->vport->active_pairs));
-	put(s, "size", json_integer(v->options->queue_size));
+	put(s, "size", json_integer(v->vport->connected ? v->vport->queue_size :
+							  v->options->queue_size));
 	return s;
 }
 

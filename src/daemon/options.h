@@ -82,6 +82,7 @@ struct options {
 	bool persist;
 	const char *netns; /* NULL: ours */
 	unsigned int queue_size;
+	bool queue_size_given;
 	bool mrg_rxbuf;
 	bool in_order;
 	bool server;

@@ -79,6 +79,7 @@ static int check_together(struct parse *p)
 	char number[16];
 	int r;
 
+	o->queue_size_given = given(p, "queue-size");
 	if (!given(p, "cq"))
 		o->cq = o->queues > 1;
 	if (o->queues > 1 && !o->cq)

@@ -127,9 +127,21 @@ void device_lasted(struct device *d)
 	d->ring_trial = d->ring_signs >= RING_SIGNS && d->ring_signs < RING_PROOF;
 }
 
+/* What rings are that nobody has asked for a size of, in most devices. */
+#define USUAL_QUEUE_SIZE 256u
+
+/* Some peers refuse rings that are larger than their own. */
+static void learn_queue_size(struct device *d, int error)
+{
+	if (d->config.any_queue_size && error == -EREMOTEIO &&
+	    !strcmp(d->vhost->request, "SET_VRING_NUM"))
+		d->queue_size = MIN(d->config.queue_size, USUAL_QUEUE_SIZE);
+}
+
 /* A refusal is a sure sign; who hangs up may have had another reason, once. */
 static void learn_from_failure(struct device *d, int error)
 {
+	learn_queue_size(d, error);
 	if (d->rings.at < d->vhost->max_pairs || d->draft.pairs < 2 ||
 	    (error != -EREMOTEIO && error != -ECONNRESET))
 		return;
@@ -303,7 +315,8 @@ static int negotiate(struct device *d)
 	vp->features = select_features(d);
 	vp->ring_hdr_len = feature_hdr_len(vp->features);
 	vp->pairs = count_pairs(d);
-	r = rings_open(&d->rings, vp->pairs, d->config.queue_size, vp->features,
+	vp->queue_size = d->queue_size ? d->queue_size : d->config.queue_size;
+	r = rings_open(&d->rings, vp->pairs, vp->queue_size, vp->features,
 		       d->config.hugepages);
 	if (r)
 		return fail(d, r, "ring memory", "");
@@ -393,6 +406,7 @@ void device_show(struct device *d)
 	vp->features = now->features;
 	vp->ring_hdr_len = now->ring_hdr_len;
 	vp->pairs = now->pairs;
+	vp->queue_size = now->queue_size;
 	vp->active_pairs = now->active_pairs;
 	vp->rings_enabled = now->rings_enabled;
 	vp->vqs = now->vqs;

@@ -21,6 +21,7 @@
 struct device_config {
 	unsigned int pairs;	 /* queue pairs wanted */
 	unsigned int queue_size; /* descriptors of each ring, a power of two */
+	bool any_queue_size;	 /* nobody asked for it: smaller ones will do for a peer */
 	uint64_t features;	 /* what may be negotiated: FEATURE_..._MASK of virtio/feature.h */
 	bool hugepages;		 /* ring memory in huge pages, if there are any */
 };
@@ -30,7 +31,8 @@ struct device {
 	struct vhost *vhost; /* borrowed */
 	struct vport draft;  /* what the peer and we agreed on last, no operations */
 	struct device_config config;
-	unsigned int least_mtu; /* as the vport says before device_bring_up */
+	unsigned int least_mtu;	 /* as the vport says before device_bring_up */
+	unsigned int queue_size; /* of the next attempt, 0: as configured */
 	struct rings rings;
 	struct ctrl ctrl;
 	/* of all connections: the number of queues that the peer said last, and signs so far

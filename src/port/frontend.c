@@ -320,6 +320,7 @@ static void on_attempt(struct frontend *fe, int r)
 		come_up(fe);
 		return;
 	}
+	fe->failures.queue_size = fe->device.draft.queue_size;
 	failure_log(&fe->failures, fe->vhost, r);
 	forget(fe);
 	wait_and_retry(fe, false);
@@ -577,7 +578,6 @@ int frontend_open(struct vport **out, sd_event *event, const struct frontend_con
 	fe->failures = (struct failure_log){
 		.tag = config->tag,
 		.path = config->path,
-		.queue_size = config->device.queue_size,
 	};
 	fe->history = (struct history){.tag = config->tag, .path = config->path};
 	fe->event = sd_event_ref(event);

@@ -32,7 +32,7 @@ void history_connected(struct history *h, const struct device *d)
 
 	feature_format(vp->features & ~FEATURE_DEVICE_MASK, names, sizeof(names));
 	log_notice(h->tag, "connected to %s: %u queue pair%s of %u descriptors, %s%s", h->path,
-		   vp->pairs, vp->pairs == 1 ? "" : "s", config->queue_size,
+		   vp->pairs, vp->pairs == 1 ? "" : "s", vp->queue_size,
 		   names[0] ? names : "no features", huge ? ", in huge pages" : "");
 	if (vp->pairs < config->pairs)
 		log_notice(h->tag, "the backend serves %u of the %u queue pairs asked for",

@@ -46,7 +46,7 @@ done
 for request in SET_FEATURES SET_MEM_TABLE SET_VRING_NUM SET_VRING_ADDR SET_VRING_KICK SET_VRING_ENABLE SET_STATUS; do
   lie "nack:$request" "$request"
 done
-lie nack:SET_VRING_NUM 'may be smaller than 256 \(--queue-size\)'
+lie nack:SET_VRING_NUM 'may be smaller than 1024 \(--queue-size\)'
 lie double-reply:GET_FEATURES ': GET_PROTOCOL_FEATURES: the peer sent what it was not asked for'
 lie double-reply:SET_VRING_ENABLE ': SET_VRING_ENABLE: the peer sent what it was not asked for'
 lie garbage 'GET_FEATURES'
