@@ -18,6 +18,7 @@
 #include "daemon/carrier.h"
 #include "daemon/interface.h"
 #include "daemon/path.h"
+#include "daemon/recording.h"
 #include "daemon/workers.h"
 #include "port/frontend.h"
 #include "virtio/feature.h"
@@ -43,8 +44,7 @@ struct bridge {
 	unsigned int wanted_pairs;
 	int offload, merge; /* enum options_offload, options_merge */
 
-	struct capture *capture; /* NULL: there is none */
-	unsigned int capture_client;
+	struct recording recording;
 
 	/* of struct bridge_view */
 	enum path_kind kind;
@@ -403,9 +403,11 @@ static int open_vport(struct bridge *b, char *error, size_t size)
 	int r = frontend_open(&b->vport, b->event, &config, &device_events, b);
 
 	b->iface.mirror.vport = b->vport;
-	b->vport->least_mtu = mirror_least_mtu(&b->iface.mirror);
-	if (!r)
+	mirror_try_mtu(&b->iface.mirror);
+	if (!r) {
+		b->vport->least_mtu = mirror_least_mtu(&b->iface.mirror);
 		r = b->vport->ops->start(b->vport);
+	}
 	if (r)
 		snprintf(error, size, "cannot make the device: %s", strerror(-r));
 	return r;
@@ -470,8 +472,7 @@ int bridge_start(struct bridge *b, char *error, size_t size)
 
 	if (b->listen && listener_stays_behind(b->listen))
 		log_notice(tag(b),
-			   "%s and its lock will stay behind at the end: we may not write to their "
-			   "directory",
+			   "%s and its lock will stay behind: their directory may not be written to",
 			   b->options->path);
 	if (!r)
 		r = open_vport(b, error, size);
@@ -490,7 +491,7 @@ void bridge_close(struct bridge *b)
 	backend_close(b->backend);
 	listener_close(b->listen);
 	workers_close(b->workers);
-	capture_close(b->capture);
+	capture_close(b->recording.capture);
 	interface_close(&b->iface);
 	sd_event_source_disable_unref(b->renegotiate);
 	sd_event_unref(b->event);
@@ -568,25 +569,15 @@ int bridge_reconnect(struct bridge *b)
 int bridge_capture(struct bridge *b, const struct capture_config *config, unsigned int client,
 		   const struct capture **out)
 {
-	int r = b->capture ? -EBUSY : capture_open(&b->capture, config);
+	int r = recording_begin(&b->recording, b->workers, tag(b), config, client);
 
-	*out = b->capture;
-	if (r)
-		return r;
-	b->capture_client = client;
-	workers_capture(b->workers, b->capture);
-	log_notice(tag(b), "a capture begins, by the control socket");
-	return 0;
+	*out = b->recording.capture;
+	return r;
 }
 
 void bridge_end_capture(struct bridge *b, unsigned int client)
 {
-	if (!b->capture || b->capture_client != client)
-		return;
-	workers_capture(b->workers, NULL);
-	capture_close(b->capture);
-	b->capture = NULL;
-	log_notice(tag(b), "the capture has ended");
+	recording_end(&b->recording, b->workers, tag(b), client);
 }
 
 struct bridge_view bridge_view(const struct bridge *b)

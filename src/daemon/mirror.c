@@ -204,6 +204,11 @@ static bool is_within_mtu(const struct mirror *m)
 	return m->link.mtu && m->link.mtu <= m->vport->mtu;
 }
 
+void mirror_try_mtu(struct mirror *m)
+{
+	m->mtu_error = change_mtu(m, m->link.mtu);
+}
+
 unsigned int mirror_least_mtu(const struct mirror *m)
 {
 	bool ours = !m->mtu || m->link.mtu == m->mtu;

@@ -31,6 +31,8 @@ struct mirror {
 /* The interface's first address and MTU, before there is a device. 0 or -errno with one
  * line in @error. */
 int mirror_begin(struct mirror *m, char *error, size_t size);
+/* Can the MTU still be changed, with what privileges are left? It is set to what it is. */
+void mirror_try_mtu(struct mirror *m);
 /* The MTU that stays as it is, whatever the backend says; 0: it follows (vport->least_mtu). */
 unsigned int mirror_least_mtu(const struct mirror *m);
 /* Is what was agreed on with the backend about its MTU not so any more? Then the device has

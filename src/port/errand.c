@@ -84,6 +84,8 @@ static int start_thread(struct errand *e)
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	r = -pthread_create(&e->thread, NULL, run, e);
+	if (!r)
+		pthread_setname_np(e->thread, "errand");
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	e->has_thread = !r;
 	if (!r)

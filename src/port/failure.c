@@ -80,6 +80,20 @@ void failure_log_end(const struct failure_log *f, const struct vhost *v, int err
 	log_warning(f->tag, "disconnecting from %s: %s", f->path, reason);
 }
 
+void failure_log_ring(const struct failure_log *f, const struct vq *vq)
+{
+	log_queue(LOG_WARNING, f->tag, vq->direction == VQ_CONTENT ? 'r' : 't', vq->index / 2u,
+		  "the backend broke the rules: %s (%u); disconnecting", vq->why, vq->why_value);
+}
+
+void failure_log_write(const struct failure_log *f, size_t offset, size_t len)
+{
+	log_warning(f->tag,
+		    "refused a write of %zu bytes at %zu of the configuration: the MAC alone may "
+		    "be written",
+		    len, offset);
+}
+
 void failure_forget(struct failure_log *f)
 {
 	f->n = 0;

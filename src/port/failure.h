@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <vubridge/vhost.h>
+#include <vubridge/vq.h>
 
 /* Different reasons kept until the next success: one that comes back after as many others is
  * logged again. */
@@ -22,6 +23,10 @@ struct failure_log {
 void failure_log(struct failure_log *f, const struct vhost *v, int error);
 /* Logs why a connection that was there is not any more. */
 void failure_log_end(const struct failure_log *f, const struct vhost *v, int error);
+/* The peer broke the rules of ring @vq. */
+void failure_log_ring(const struct failure_log *f, const struct vq *vq);
+/* A write of the configuration space, @len bytes at @offset, was refused. */
+void failure_log_write(const struct failure_log *f, size_t offset, size_t len);
 /* After a success everything is news again. */
 void failure_forget(struct failure_log *f);
 

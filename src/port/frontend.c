@@ -366,9 +366,7 @@ static int on_listen(sd_event_source *source __attribute__((unused)),
 	if (peer == -EAGAIN)
 		return 0;
 	if (peer < 0) { /* out of descriptors or memory: not at once again */
-		const struct vhost failed = {.request = "accept", .why = ""};
-
-		failure_log(&fe->failures, &failed, peer);
+		failure_log(&fe->failures, &(struct vhost){.request = "accept"}, peer);
 		sd_event_source_set_enabled(fe->listen, SD_EVENT_OFF);
 		set_timer(fe, BACKOFF_MAX_NS);
 		return 0;
@@ -461,9 +459,7 @@ static void broken(struct vport *vp, const struct vq *vq)
 
 	if (fe->state != FRONTEND_UP)
 		return;
-	log_queue(LOG_WARNING, fe->config.tag, vq->direction == VQ_CONTENT ? 'r' : 't',
-		  vq->index / 2u, "the backend broke the rules: %s (%u); disconnecting", vq->why,
-		  vq->why_value);
+	failure_log_ring(&fe->failures, vq);
 	errand_call_back(fe->errand);
 	come_down(fe);
 	device_fail(&fe->device);
@@ -490,10 +486,7 @@ static int write_config(struct vport *vp, size_t offset, const void *data, size_
 	int r = device_write_config(&fe->device, offset, data, len);
 
 	if (r)
-		log_warning(fe->config.tag,
-			    "refused a write of %zu bytes at %zu of the configuration: the MAC "
-			    "alone may be written",
-			    len, offset);
+		failure_log_write(&fe->failures, offset, len);
 	return r;
 }
 

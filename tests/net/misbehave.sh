@@ -148,7 +148,11 @@ fi
 # a ring that is written to before it is enabled: found at the first look, without a frame
 start_peer peerearly --socket "$TMP/early.sock" --mode reflect --misbehave used-disabled --misbehave-times 1
 start_vubridge early "$NS_A" --path "$TMP/early.sock" --iface vearly
-wait_until 5 sh -c "[ \$(grep -c 'carrier on' '$TMP/early.log') = 2 ]" || fail "used-disabled: $(cat "$TMP/early.log")"
+wait_until 5 grep -q 'rxq0: the backend broke the rules' "$TMP/early.log" ||
+  fail "used-disabled: $(cat "$TMP/early.log")"
+wait_iface "$NS_A" vearly
+ip -n "$NS_A" link set vearly up
+wait_carrier "$NS_A" vearly up 5 # with the next connection, which is sound
 grep -q '^lying' "$TMP/peerearly.log" || fail "used-disabled: no lie"
 [ "$(log_lines early 'rxq0: the backend broke the rules: used index jumped')" = 1 ] &&
   [ "$(log_lines early 'disconnecting')" = 1 ] || fail "used-disabled: $(cat "$TMP/early.log")"

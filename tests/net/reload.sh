@@ -106,7 +106,7 @@ start_peer peer --socket "$sock" --mode sink --queues 2
 wait_until 5 grep -q 'carrier on' "$TMP/va.log" || fail "no carrier again"
 pings() { grep -c '^WATCHDOG=1$' "$TMP/manager.log" || true; }
 for thread in "/proc/${PID[va]}/task"/*; do
-  [ "${thread##*/}" = "${PID[va]}" ] || worker=${thread##*/}
+  [[ $(<"$thread/comm") != worker* ]] || worker=${thread##*/}
 done
 : >"$TMP/hold.log"
 start hold python3 "$LIB_DIR/notify.py" hold "$worker"

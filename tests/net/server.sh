@@ -143,7 +143,8 @@ start last python3 "$TMP/silent.py" "$SOCK_A" 5 1000
 wait_until 5 grep -q silent "$TMP/last.log" || fail "last: $(cat "$TMP/last.log")"
 wait_until 3 grep -q 'cannot use the backend.*GET_FEATURES: no answer in time' "$TMP/va.log" ||
   fail "silent ones are not dropped"
-wait_until 3 sh -c "[ \$(find /proc/${PID[va]}/fd -mindepth 1 | wc -l) -le $before ]" || fail "descriptors of silent ones leak"
+wait_until 3 sh -c "[ \$(find /proc/${PID[va]}/fd -mindepth 1 | wc -l) -le $before ]" ||
+  fail "descriptors of silent ones leak"
 [ "$(log_lines va 'GET_FEATURES: no answer in time')" -le 2 ] || fail "a line for each silent one"
 stop "${PID[last]}" KILL
 client_start peer

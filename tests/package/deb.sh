@@ -91,6 +91,8 @@ END
 
 # ---- its life ----
 
+# which would else come with it: dpkg itself keeps what they leave
+apt install systemd-standalone-sysusers systemd-standalone-tmpfiles
 files >"$TMP/before"
 cp "$deb" "$tree/tmp/vubridge.deb"
 apt install /tmp/vubridge.deb

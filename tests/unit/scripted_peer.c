@@ -187,7 +187,7 @@ static bool serve_one(struct peer *p, int fd, bool *silent)
 	p->got[p->n] = m;
 	if (!p->complaint)
 		p->complaint = check_message(p, &m);
-	p->n++;
+	__atomic_store_n(&p->n, p->n + 1, __ATOMIC_RELEASE);
 	if (m.hdr.request == VHOST_USER_SET_PROTOCOL_FEATURES)
 		p->acked = m.payload.u64;
 	*silent |= fault == HANG || fault == CANCEL;

@@ -83,6 +83,11 @@ void scripted_peer_start(struct peer *p);
 
 /* Closes peer->v, waits for the peer to see it, and fails if a message broke the table. */
 void scripted_peer_stop(struct peer *p);
+/* How many messages it has got, also while it serves. */
+static inline int scripted_peer_got(const struct peer *p)
+{
+	return __atomic_load_n(&p->n, __ATOMIC_ACQUIRE);
+}
 
 /* All that a front-end may say, from opening on, with as much as the peer offers. */
 int scripted_peer_converse(struct vhost *v);

@@ -116,7 +116,7 @@ static void come_up(struct bench *b)
 static void fail_next(struct bench *b, enum fault fault)
 {
 	b->peer->fault = fault;
-	b->peer->fault_at = b->peer->n;
+	b->peer->fault_at = scripted_peer_got(b->peer);
 }
 
 static void test_write_config(void **state)
@@ -168,11 +168,11 @@ static void test_wanted_often(void **state)
 	int before;
 
 	come_up(&b);
-	before = b.peer->n;
+	before = scripted_peer_got(b.peer);
 	for (mtu = 1400; mtu < 1500; mtu++)
 		assert_int_equal(b.vp->ops->set_mtu(b.vp, mtu), 0);
 	run_until(&b, &b.answers, 1);
-	assert_int_equal(b.peer->n, before + 2);
+	assert_int_equal(scripted_peer_got(b.peer), before + 2);
 	assert_int_equal(b.peer->got[before].payload.u64, 1400);
 	assert_int_equal(b.peer->got[before + 1].payload.u64, 1499);
 	close_frontend(&b);
@@ -205,7 +205,7 @@ static void test_loop_goes_on(void **state)
 	b.peer->fault_at = 1; /* GET_FEATURES */
 	scripted_peer_start(b.peer);
 	open_frontend(&b, b.peer->path);
-	while (b.peer->n < 2)
+	while (scripted_peer_got(b.peer) < 2)
 		assert_true(sd_event_run(b.event, 10000) >= 0);
 	close_frontend(&b);
 	assert_true(now_ns() - since < UINT64_C(1000000000)); /* of a timeout of 5 s */
@@ -221,9 +221,9 @@ static void test_news_meanwhile(void **state)
 
 	come_up(&b);
 	fail_next(&b, ASK_FIRST);
-	before = b.peer->n;
+	before = scripted_peer_got(b.peer);
 	assert_int_equal(b.vp->ops->set_mtu(b.vp, 1400), 0);
-	while (b.peer->n < before + 3) { /* NET_SET_MTU, GET_STATUS, GET_CONFIG */
+	while (scripted_peer_got(b.peer) < before + 3) { /* NET_SET_MTU, GET_STATUS, GET_CONFIG */
 		assert_true(now_ns() < deadline);
 		assert_true(sd_event_run(b.event, 10000) >= 0);
 	}
