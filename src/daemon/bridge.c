@@ -471,8 +471,7 @@ int bridge_start(struct bridge *b, char *error, size_t size)
 			     error, size);
 
 	if (b->listen && listener_stays_behind(b->listen))
-		log_notice(tag(b),
-			   "%s and its lock will stay behind: their directory may not be written to",
+		log_notice(tag(b), "%s and its lock will stay behind: their directory is not ours",
 			   b->options->path);
 	if (!r)
 		r = open_vport(b, error, size);

@@ -144,7 +144,7 @@ done
 
 # ---- frames that the backend queued while its link was down are not delivered late ----
 peer_start peer5 --mode generate --rate 2000
-start_vubridge ve "$NS_A" --path "$SOCK_A" --iface vnet0
+start_vubridge ve "$NS_A" --path "$SOCK_A" --iface vnet0 --queue-size 256
 wait_iface "$NS_A" vnet0
 ip -n "$NS_A" link set vnet0 up
 wait_carrier "$NS_A" vnet0 up
