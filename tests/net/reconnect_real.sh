@@ -11,13 +11,13 @@ need_root
 restarts=${RESTARTS:-25}
 
 measure() {
-  for x in va vb; do echo "$(fds "${PID[$x]}") $(rss_kb "${PID[$x]}")"; done
+  for x in va vb; do echo "$(fds "${PID[$x]}") $(own_kb "${PID[$x]}")"; done
 }
 
 same_as_first() {
   local f0 r0 f1 r1
   while read -r f0 r0 f1 r1; do
-    [ "${2:-}" = quietly ] || log "$1: descriptors $f0 -> $f1, RSS $r0 -> $r1 KiB"
+    [ "${2:-}" = quietly ] || log "$1: descriptors $f0 -> $f1, memory of its own $r0 -> $r1 KiB"
     [ "$f0" = "$f1" ] || fail "$1: descriptors leak"
     [ "$r1" -le $((r0 + 1024)) ] || fail "$1: memory leaks"
   done < <(paste -d ' ' <(echo "$first") <(measure))

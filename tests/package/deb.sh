@@ -58,10 +58,10 @@ apt() {
   cp -n "$tree"/var/cache/apt/archives/*.deb $cache/archives/ 2>/dev/null || true
 }
 
-# Without what dpkg and apt note down of their own work.
+# Without what dpkg, apt, and who edits the files of users, note down of their own work.
 files() {
   (cd "$tree" && find . -xdev \( -path ./proc -o -path ./tmp -o -path ./var/log -o -path ./var/cache \
-    -o -path ./var/lib/apt -o -path './var/lib/dpkg/*-old' \) -prune -o -printf '%M %u %g %p %l\n' | sort)
+    -o -path ./var/lib/apt -o -path './var/lib/dpkg/*-old' -o -path './etc/*-' \) -prune -o -printf '%M %u %g %p %l\n' | sort)
 }
 
 # installed VERSION: is that version there, and in order?
