@@ -61,7 +61,8 @@ apt() {
 # Without what dpkg, apt, and who edits the files of users, note down of their own work.
 files() {
   (cd "$tree" && find . -xdev \( -path ./proc -o -path ./tmp -o -path ./var/log -o -path ./var/cache \
-    -o -path ./var/lib/apt -o -path './var/lib/dpkg/*-old' -o -path './etc/*-' \) -prune -o -printf '%M %u %g %p %l\n' | sort)
+    -o -path ./var/lib/apt -o -path './var/lib/dpkg/*-old' -o -path './etc/*-' \) -prune \
+    -o -printf '%M %u %g %p %l\n' | sort)
 }
 
 # installed VERSION: is that version there, and in order?
