@@ -49,7 +49,9 @@ nested no_id
 
 # ---- the backend's configuration ----
 peer_start peer --mtu 1400 --mac 02:00:00:00:00:07
-start_vubridge va "$NS_A" --path "$SOCK_A" --iface vnet0 --queues 2 --keep-caps
+control=(--queues 2)
+! is_veth || control=(--cq 1)
+start_vubridge va "$NS_A" --path "$SOCK_A" --iface vnet0 "${control[@]}" --keep-caps
 wait_iface "$NS_A" vnet0
 address "$NS_A" vnet0 10.0.0.1/24
 wait_carrier "$NS_A" vnet0 up
@@ -163,37 +165,45 @@ sleep 0.2
 peer_stop peer5
 stop "${PID[ve]}"
 
-# ---- no capability: the address is taken all the same, the MTU stays, as the log says ----
+# ---- no capability: the address is taken all the same, the MTU stays, as the log says; a veth has
+# ---- one, and takes both
 peer_start peer1 --mtu 1400 --mac 02:00:00:00:00:07
 start_vubridge vd "$NS_A" --path "$SOCK_A" --iface vnet0
 wait_iface "$NS_A" vnet0
 ip -n "$NS_A" link set vnet0 up
 wait_carrier "$NS_A" vnet0 up
-wait_until 5 has_mac 02:00:00:00:00:07 || fail "the backend's address was not taken without a capability"
-logged vd 'address 02:00:00:00:00:07, by the backend'
-tell mac 02:00:00:00:00:08
-wait_until 5 has_mac 02:00:00:00:00:08 || fail "nor was its new one"
-logged peer1 '^rarp .* 02:00:00:00:00:07'
-logged vd "mtu 1500 is larger than the backend's 1400, which cannot be set"
-[ "$(log_lines vd ' mtu ')" = 1 ] || fail "not one line: $(cat "$TMP/vd.log")"
-[[ $(last_features vd) != *' MTU'* ]] || fail "it agreed to an MTU that it exceeds"
-grep -q '^mtu' "$TMP/peer1.log" && fail "the backend was told an MTU that was not agreed on"
-ip -n "$NS_A" link set vnet0 mtu 1400 # as the user may
-logged peer1 '^mtu .* 1400'
-[[ $(last_features vd) == *' MTU'* ]] || fail "it does not agree to an MTU that it keeps"
-# the backend lowers it, which again cannot be followed
-tell mtu 1350
-logged vd "mtu 1400 is larger than the backend's 1350, which cannot be set"
-wait_until 5 connected_times vd 3 || fail "it did not connect anew"
-wait_carrier "$NS_A" vnet0 up 5
-[[ $(last_features vd) != *' MTU'* ]] || fail "it goes on with an MTU that was lowered"
+if is_veth; then
+  wait_until 5 has_mac 02:00:00:00:00:07 || fail "the backend's address was not taken"
+  wait_until 5 has_mtu 1400 || fail "the backend's MTU was not taken"
+else
+  wait_until 5 has_mac 02:00:00:00:00:07 || fail "the backend's address was not taken without a capability"
+  logged vd 'address 02:00:00:00:00:07, by the backend'
+  tell mac 02:00:00:00:00:08
+  wait_until 5 has_mac 02:00:00:00:00:08 || fail "nor was its new one"
+  logged peer1 '^rarp .* 02:00:00:00:00:07'
+  logged vd "mtu 1500 is larger than the backend's 1400, which cannot be set"
+  [ "$(log_lines vd ' mtu ')" = 1 ] || fail "not one line: $(cat "$TMP/vd.log")"
+  [[ $(last_features vd) != *' MTU'* ]] || fail "it agreed to an MTU that it exceeds"
+  grep -q '^mtu' "$TMP/peer1.log" && fail "the backend was told an MTU that was not agreed on"
+  ip -n "$NS_A" link set vnet0 mtu 1400 # as the user may
+  logged peer1 '^mtu .* 1400'
+  [[ $(last_features vd) == *' MTU'* ]] || fail "it does not agree to an MTU that it keeps"
+  # the backend lowers it, which again cannot be followed
+  tell mtu 1350
+  logged vd "mtu 1400 is larger than the backend's 1350, which cannot be set"
+  wait_until 5 connected_times vd 3 || fail "it did not connect anew"
+  wait_carrier "$NS_A" vnet0 up 5
+  [[ $(last_features vd) != *' MTU'* ]] || fail "it goes on with an MTU that was lowered"
+fi
 peer_stop peer1
 stop "${PID[vd]}"
 
 # ---- options come first ----
 peer_start peer2 --mtu 1400 --mac 02:00:00:00:00:07 --protocol-features 0x1020b
+speed=(--speed 25000)
+! is_veth || speed=() # its speed is the kernel's to say
 start_vubridge vb "$NS_A" --path "$SOCK_A" --iface vnet0 --mtu 1500 --mac 02:00:00:00:00:99 \
-  --speed 25000
+  "${speed[@]}"
 wait_iface "$NS_A" vnet0
 ip -n "$NS_A" link set vnet0 up
 wait_carrier "$NS_A" vnet0 up
@@ -201,7 +211,7 @@ has_mac 02:00:00:00:00:99 || fail "--mac does not come first"
 has_mtu 1500 || fail "--mtu does not come first"
 logged vb 'mtu 1500 is larger than the backend.s 1400: '
 [[ $(last_features vb) != *' MTU'* ]] || fail "it agreed to an MTU that --mtu exceeds"
-[ "$(in_ns "$NS_A" cat /sys/class/net/vnet0/speed)" = 25000 ] || fail "--speed"
+is_veth || [ "$(in_ns "$NS_A" cat /sys/class/net/vnet0/speed)" = 25000 ] || fail "--speed"
 peer_stop peer2
 stop "${PID[vb]}"
 
@@ -214,6 +224,12 @@ logged peer6 '^mtu .* 1400'
 [[ $(last_features vf) == *' MTU'* ]] || fail "it did not agree to an MTU that it keeps"
 peer_stop peer6
 stop "${PID[vf]}"
+
+# What comes back at once finds a veth without its carrier yet, and is lost.
+if is_veth; then
+  log "configuration followed both ways"
+  exit 0
+fi
 
 # ---- without RARP in the protocol the announcement is a frame; the peer reflects it ----
 peer_start peer3 --protocol-features 0x1020b

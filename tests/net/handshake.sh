@@ -141,7 +141,7 @@ done
 log "$((n + ${#hangs[@]} + 2)) kinds of bad handshake"
 
 # who takes long to say goodbye is not waited for: 16 rings, a second each
-[ "${IFACE_TYPE:-tap}" = tap ] || exit 0 # a veth has two
+! is_veth || exit 0 # a veth has two
 start_peer peerbye --socket "$TMP/bye.sock" --mode sink --queues 8 --misbehave slow-at:GET_VRING_BASE
 start_vubridge bye "$NS_A" --path "$TMP/bye.sock" --iface v%d --queues 8
 wait_until 5 grep -q 'carrier on' "$TMP/bye.log" || fail "no carrier to end with"

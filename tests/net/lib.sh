@@ -184,6 +184,9 @@ carrier_is() {
   esac
 }
 
+# is_veth: do the interfaces outlive who made them, and take CAP_NET_ADMIN as long as they run?
+is_veth() { [ "${IFACE_TYPE:-tap}" = veth ]; }
+
 # wait_carrier NS IFACE up|down [SECONDS]
 wait_carrier() {
   wait_until "${4:-10}" carrier_is "$1" "$2" "$3" || fail "$2 in $1 has not come to be $3"

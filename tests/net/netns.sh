@@ -14,8 +14,6 @@
 . "$(dirname "$0")/pair.sh"
 need_root
 need setpriv util-linux
-VETH=no
-[ "${IFACE_TYPE:-tap}" = tap ] || VETH=yes
 
 # va_start ARGUMENT…: in ns home, its interface in ns a
 va_start() {
@@ -51,7 +49,7 @@ unpinned() { ! ip -n "$NS_HOME" link show dev pin0; }
 
 # others_take_carrier NS IFACE: of a veth by its hidden end
 others_take_carrier() {
-  if [ $VETH = yes ]; then
+  if is_veth; then
     ip -n "$NS_HOME" link set vnet0-vub down
   else
     ip -n "$1" link set "$2" carrier off
@@ -82,7 +80,7 @@ wait_iface "$NS_B" vnet0
 address "$NS_B" vnet0 10.0.0.2/24
 arrive "$NS_A" vnet0
 here=$(ip -n "$NS_HOME" -o link | grep -cv ': lo:' || true)
-if [ $VETH = yes ]; then
+if is_veth; then
   [ "$here" = 2 ] || fail "not both hidden ends are here: $(ip -n "$NS_HOME" -o link)"
   ip -n "$NS_HOME" link show dev vnet0-vub0 >/dev/null || fail "the second hidden end's name"
   [ "$(ip -n "$NS_A" -o link | grep -c -- "-vub[@:]")" = 0 ] || fail "a hidden end is in the interface's namespace"
@@ -139,10 +137,10 @@ wait_until 5 ping_ok "$NS_C" 10.0.0.2 || fail "ping after a move and a reconnect
 others_take_carrier "$NS_C" vnet0
 wait_carrier "$NS_C" vnet0 up 4
 kill -USR1 "${PID[va]}"
-[ $VETH = yes ] || wait_until 2 grep -q 'overflow unknown' "$TMP/va.log" || fail "no word of the unknown counter"
+is_veth || wait_until 2 grep -q 'overflow unknown' "$TMP/va.log" || fail "no word of the unknown counter"
 ip -n "$NS_C" link set vnet0 down
 ip -n "$NS_C" link set vnet0 name eth8 up
-[ $VETH = yes ] || wait_until 4 grep -q 'the interface was renamed to eth8' "$TMP/va.log" ||
+is_veth || wait_until 4 grep -q 'the interface was renamed to eth8' "$TMP/va.log" ||
   fail "an unseen rename is not logged"
 # home again, with another index
 ip -n "$NS_C" link set eth8 netns "$NS_A" index 77
@@ -208,7 +206,7 @@ followed() {
   stop "$box" KILL
   lost va 'the interface is gone: it was deleted'
 }
-[ $VETH = yes ] || followed
+is_veth || followed
 
 # ---- the namespace of --netns is deleted ----
 

@@ -25,6 +25,7 @@ ends_by_filter() {
   local status=0
   wait "${PID[$1]}" || status=$?
   [ "$status" = $((128 + $(kill -l SYS))) ] || fail "$1 ended with status $status, not by SIGSYS"
+  if is_veth; then ip -n "$NS_A" link del vnet0; fi # a pair stays for the next one
   wait_until 2 sh -c "! ip -n '$NS_A' link show dev vnet0" || fail "its interface is left"
 }
 va_start() {

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# timeout: 280
+# timeout: 200
 #
-# Everything of the TAP tests with --iface-type veth, and what only a veth has: a hidden end,
-# a user's end that may live in another namespace, tags that travel beside the frame.
+# What only a veth has (veth_list.sh has what a TAP has too): a hidden end, a user's end that
+# may live in another namespace, tags that travel beside the frame.
 #
 #   ns a (moved: c)                                             ns b
 #   vnet0 ═ vnet0-vub ── vubridge ── backend ── vubridge ── vnet0-vub ═ vnet0
@@ -149,10 +149,3 @@ refused 1 "--iface 'lo': .*not a veth" --iface-type veth --iface lo
 refused 1 "--iface 'own0': .*--veth-peer" --iface-type veth --iface own0 --veth-peer other
 refused 1 "--iface 'own0': .*not a TAP" --iface own0
 [ "$(in_ns "$NS_B" ip -o link show | grep -c veth-vub)" = 0 ] || fail "a refusal left an interface behind"
-
-# The tests of the TAP, as they are; AddressSanitizer keeps what was freed for a while
-[ "${SANITIZERS:-no}" = no ] || export RSS_SLACK_KB=300000
-for i in carrier jumbo handshake reconnect; do
-  RESTARTS=100 bash "$LIB_DIR/$i.sh" >"$TMP/$i.out" 2>&1 || { cat "$TMP/$i.out"; fail "$i with a veth"; }
-  log "$i: $(tail -n 1 "$TMP/$i.out")"
-done
