@@ -465,10 +465,10 @@ int bridge_open(struct bridge **out, sd_event *event, const struct options *opti
 	return 0;
 }
 
-int bridge_start(struct bridge *b, char *error, size_t size)
+int bridge_start(struct bridge *b, uint64_t distrusted, char *error, size_t size)
 {
-	int r = workers_open(&b->workers, b->event, b->options, b->iface.kport, &workers_events, b,
-			     error, size);
+	int r = workers_open(&b->workers, b->event, b->options, b->iface.kport, distrusted,
+			     &workers_events, b, error, size);
 
 	if (b->listen && listener_stays_behind(b->listen))
 		log_notice(tag(b), "%s and its lock will stay behind: their directory is not ours",

@@ -28,7 +28,7 @@ struct bridge;
 int bridge_open(struct bridge **out, sd_event *event, const struct options *options,
 		enum path_kind kind, char *error, size_t size);
 /* Makes the workers and the device, and begins to connect. Errors as above; close it then. */
-int bridge_start(struct bridge *b, char *error, size_t size);
+int bridge_start(struct bridge *b, uint64_t distrusted, char *error, size_t size);
 /* Stops the rings, removes the interface if it was made here. NULL-safe. */
 void bridge_close(struct bridge *b);
 

@@ -22,6 +22,8 @@
 #include "daemon/options.h"
 #include "daemon/path.h"
 #include "daemon/reload.h"
+#include "daemon/selftest.h"
+#include "virtio/feature.h"
 
 /*
  * Where one of the three is closed, the next descriptor opened would take its place, and
@@ -140,19 +142,43 @@ static int filter_syscalls(const struct bridge *bridge, char *error, size_t size
 	return r;
 }
 
+/* The offloads by which this kernel gets no superframes of us, since it spoils them. */
+static uint64_t find_distrusted(const struct options *options, const char *tag)
+{
+	char names[128];
+	const char *how;
+	uint64_t wrong;
+	int r;
+
+	if (options->merge == OPTIONS_MERGE_OFF || options->offload == OPTIONS_OFFLOAD_OFF)
+		return 0;
+	r = selftest_superframes(&wrong, &how);
+	if (r)
+		log_debug(tag, "superframes are not tested: %s", strerror(-r));
+	if (!wrong)
+		return 0;
+	feature_format(wrong, names, sizeof(names));
+	log_warning(tag, "nothing is merged for %s: a superframe failed the self-test, %s", names,
+		    how);
+	return wrong;
+}
+
 /* Each step with no more privileges than it takes. On error one line is in @error. */
 static int start(struct parts *p, sd_event *event, const struct options *options,
 		 enum path_kind kind, char *error, size_t size)
 {
 	int r = bridge_open(&p->bridge, event, options, kind, error, size);
+	uint64_t distrusted = 0;
 
+	if (!r)
+		distrusted = find_distrusted(options, bridge_name(p->bridge));
 	if (!r)
 		r = control_listen(&p->control, options, p->bridge, error, size);
 	if (!r)
 		r = isolate_privileges(options, bridge_name(p->bridge),
 				       bridge_view(p->bridge).kport->needs_net_admin, error, size);
 	if (!r)
-		r = bridge_start(p->bridge, error, size);
+		r = bridge_start(p->bridge, distrusted, error, size);
 	if (r)
 		return r;
 	r = control_start(p->control, event);
