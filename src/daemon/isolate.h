@@ -19,7 +19,7 @@
 
 /*
  * The user and the capabilities, once all is open that takes them and before any thread is
- * made: becomes the user of --user, gives up every capability that --keep-caps or the
+ * made but that of selftest.c, which gives up its own: becomes the user of --user, gives up every capability that --keep-caps or the
  * interface (@needs_net_admin) does not ask for, for good, and can gain none by executing a
  * program. What is left is logged: nobody who looks for the reason why an MTU does not
  * change shall have to guess. On error returns -errno with one line in @error.

@@ -152,7 +152,7 @@ static uint64_t find_distrusted(const struct options *options, const char *tag)
 
 	if (options->merge == OPTIONS_MERGE_OFF || options->offload == OPTIONS_OFFLOAD_OFF)
 		return 0;
-	r = selftest_superframes(&wrong, &how);
+	r = selftest_superframes(options->user.name, &wrong, &how);
 	if (r)
 		log_debug(tag, "superframes are not tested: %s", strerror(-r));
 	if (!wrong)

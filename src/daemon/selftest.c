@@ -2,6 +2,7 @@
 #include "daemon/selftest.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/ip.h>
@@ -12,8 +13,11 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/checksum.h"
@@ -47,7 +51,6 @@ struct test {
 	struct kport *kp;
 	int sock; /* sees and sends what passes the TAP, with a virtio-net header in front */
 	struct merge *merge;
-	const char *how;
 	uint8_t packets[PACKETS][PACKET_MAX];
 	uint32_t len; /* of each, in bytes */
 };
@@ -274,46 +277,94 @@ static void test_close(struct test *t)
 		t->kp->ops->close(t->kp);
 }
 
-struct result {
+struct run {
 	uint64_t wrong;
 	const char *how;
 	int error;
+	bool to_its_end;
+	sem_t told; /* all that is above */
+	sem_t heard;
 };
 
-/* A thread, since the namespace that it makes is its own and ends with it. */
-static void *run(void *arg)
+static void test_all(struct test *t, struct run *run)
 {
-	struct result *result = arg;
-	struct test t = {.sock = -1};
 	const char *how;
 	size_t i;
 
-	result->error = unshare(CLONE_NEWNET) < 0 ? -errno : test_open(&t);
-	for (i = 0; i < ARRAY_SIZE(kinds) && !result->error; i++) {
-		if (!(t.kp->offloads & kinds[i].offload))
+	run->error = unshare(CLONE_NEWNET) < 0 ? -errno : test_open(t);
+	for (i = 0; i < ARRAY_SIZE(kinds) && !run->error; i++) {
+		if (!(t->kp->offloads & kinds[i].offload))
 			continue;
-		how = there_and_back(&t, &kinds[i]);
+		how = there_and_back(t, &kinds[i]);
 		if (!how)
 			continue;
-		result->wrong |= kinds[i].offload;
-		result->how = how;
+		run->wrong |= kinds[i].offload;
+		run->how = how;
 	}
-	test_close(&t);
+}
+
+/* This thread's capabilities: closing takes none, and nobody is to find any here. */
+static void give_up_capabilities(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
+
+	syscall(SYS_capset, &header, none);
+}
+
+/* A thread, since the namespace that it makes is its own and ends with it. */
+static void *run_thread(void *arg)
+{
+	struct test t = {.sock = -1};
+	struct run *run = arg;
+
+	test_all(&t, run);
+	if (run->to_its_end)
+		test_close(&t);
+	give_up_capabilities();
+	sem_post(&run->told);
+	while (sem_wait(&run->heard) < 0)
+		;
+	if (!run->to_its_end)
+		test_close(&t);
+	free(run);
 	return NULL;
 }
 
-int selftest_superframes(uint64_t *wrong, const char **how)
+static int start_thread(struct run *run, pthread_t *thread)
 {
-	struct result result = {.how = ""};
+
+	sem_init(&run->told, 0, 0);
+	sem_init(&run->heard, 0, 0);
+	return -pthread_create(thread, NULL, run_thread, run);
+}
+
+int selftest_superframes(bool to_its_end, uint64_t *wrong, const char **how)
+{
+	struct run *run = calloc(1, sizeof(*run));
 	pthread_t thread;
-	int r = -pthread_create(&thread, NULL, run, &result);
+	int r;
 
 	*wrong = 0;
 	*how = "";
-	if (r)
+	if (!run)
+		return -ENOMEM;
+	run->to_its_end = to_its_end;
+	r = start_thread(run, &thread);
+	if (r) {
+		free(run);
 		return r;
-	pthread_join(thread, NULL);
-	*wrong = result.wrong;
-	*how = result.how;
-	return result.error;
+	}
+	while (sem_wait(&run->told) < 0)
+		;
+	*wrong = run->wrong;
+	if (run->how)
+		*how = run->how;
+	r = run->error;
+	sem_post(&run->heard);
+	if (to_its_end)
+		pthread_join(thread, NULL);
+	else
+		pthread_detach(thread);
+	return r;
 }

@@ -3,6 +3,7 @@
 #ifndef DAEMON_SELFTEST_H
 #define DAEMON_SELFTEST_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -13,7 +14,11 @@
  * *wrong are the offloads, of GUEST_TSO4, TSO6, USO4 and USO6, with which it came out otherwise;
  * *how is what it came to with the last of them, one phrase. 0, or -errno if there could be no
  * test: it takes CAP_NET_ADMIN and CAP_SYS_ADMIN.
+ *
+ * The kernel takes much longer to clear up. With @to_its_end this is waited for; else a thread
+ * goes on with that for some milliseconds, without capabilities, in which the process must not
+ * change its user: it could not.
  */
-int selftest_superframes(uint64_t *wrong, const char **how);
+int selftest_superframes(bool to_its_end, uint64_t *wrong, const char **how);
 
 #endif

@@ -53,8 +53,10 @@ static void test_sound(void **state)
 	const char *how;
 
 	(void)state;
-	assert_int_equal(selftest_superframes(&wrong, &how), 0);
+	assert_int_equal(selftest_superframes(true, &wrong, &how), 0);
 	assert_string_equal(how, "");
+	assert_int_equal(wrong, 0);
+	assert_int_equal(selftest_superframes(false, &wrong, &how), 0);
 	assert_int_equal(wrong, 0);
 }
 
@@ -65,7 +67,7 @@ static void test_spoilt(void **state)
 
 	(void)state;
 	spoilt = 150; /* of the second packet */
-	assert_int_equal(selftest_superframes(&wrong, &how), 0);
+	assert_int_equal(selftest_superframes(true, &wrong, &how), 0);
 	assert_int_equal(wrong & TSO, TSO);
 	assert_non_null(strstr(how, "other packets"));
 }
@@ -77,7 +79,7 @@ static void test_refused(void **state)
 
 	(void)state;
 	refuses = true;
-	assert_int_equal(selftest_superframes(&wrong, &how), 0);
+	assert_int_equal(selftest_superframes(true, &wrong, &how), 0);
 	assert_int_equal(wrong & TSO, TSO);
 	assert_non_null(strstr(how, "does not send it"));
 }
@@ -94,7 +96,7 @@ static void test_not_permitted(void **state)
 	if (pid == 0) {
 		if (setresuid(65534, 65534, 65534) < 0)
 			_exit(2);
-		_exit(selftest_superframes(&wrong, &how) != -EPERM || wrong);
+		_exit(selftest_superframes(true, &wrong, &how) != -EPERM || wrong);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
