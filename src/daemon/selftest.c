@@ -154,16 +154,14 @@ static const char *take_in(struct test *t, const struct kind *k)
 /* As the kernel's stack has it now, header included, to @buf. */
 static const char *look_at(struct test *t, uint8_t *buf, size_t size, size_t *len)
 {
-	const uint8_t *packet = buf + sizeof(struct virtio_net_hdr);
+	const ssize_t header = sizeof(struct virtio_net_hdr);
 	ssize_t n;
 
 	do {
-		if (!is_readable(t->sock))
+		n = is_readable(t->sock) ? recv(t->sock, buf, size, 0) : -1;
+		if (n < header)
 			return "the kernel lost it";
-		n = recv(t->sock, buf, size, 0);
-	} while (n >= 0 && !is_ours(packet, (size_t)n - MIN((size_t)n, sizeof(struct virtio_net_hdr))));
-	if (n < 0)
-		return "the kernel lost it";
+	} while (!is_ours(buf + header, (size_t)(n - header)));
 	*len = (size_t)n;
 	return NULL;
 }

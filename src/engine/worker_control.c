@@ -216,8 +216,6 @@ static int spawn(struct worker *w)
 	sigdelset(&all, INTERRUPT_SIGNAL);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	r = -pthread_create(&w->thread, NULL, worker_thread_main, w);
-	if (!r)
-		pthread_setname_np(w->thread, "worker");
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return r;
 }

@@ -31,6 +31,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 static unsigned int place_of(const struct worker *w, const struct pair *p)
@@ -370,6 +371,7 @@ void *worker_thread_main(void *arg)
 	struct worker *w = arg;
 	uint64_t idle_since = 0;
 
+	prctl(PR_SET_NAME, "worker");
 	w->open_error = open_thread(w);
 	if (w->open_error)
 		close_thread(w);

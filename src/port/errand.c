@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/util.h"
@@ -39,6 +40,7 @@ static void *run(void *arg)
 	struct errand *e = arg;
 	eventfd_t count;
 
+	prctl(PR_SET_NAME, "errand");
 	signal_fd(e->home_fd); /* it runs */
 	for (;;) {
 		if (eventfd_read(e->go_fd, &count) < 0)
@@ -84,8 +86,6 @@ static int start_thread(struct errand *e)
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	r = -pthread_create(&e->thread, NULL, run, e);
-	if (!r)
-		pthread_setname_np(e->thread, "errand");
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	e->has_thread = !r;
 	if (!r)
