@@ -182,6 +182,12 @@ stop "${PID[va2]}"
 stop "${PID[vb]}"
 [ ! -e "$SOCK_A" ] && [ ! -e "$SOCK_A.lock" ] && [ ! -e "$SOCK_B" ] || fail "left behind: $(ls "$TMP")"
 
+# a killed one's TAP goes with it, a veth stays
+after_kill() {
+  ! is_veth || ip -n "$NS_A" link del vnet0
+  wait_until 5 sh -c "! ip -n '$NS_A' link show vnet0" || fail "vnet0 stays"
+}
+
 # --user: socket and lock are his, so that he can remove them, or use them again
 uid=$(id -u nobody)
 chmod 755 "$TMP"
@@ -203,12 +209,12 @@ done
 start_vubridge roots2 "$NS_A" --path "$TMP/roots/s" --server --iface vnet0 --user nobody
 wait_until 5 grep -q 'listening for the backend' "$TMP/roots2.log" || fail "it does not start a second time"
 stop "${PID[roots2]}" KILL
-wait_until 5 sh -c "! ip -n '$NS_A' link show vnet0" || fail "vnet0 stays"
+after_kill
 # after a kill, without any privileges
 start_vubridge his2 "$NS_A" --path "$TMP/his/s" --server --iface vnet0 --user nobody
 wait_until 5 grep -q 'listening for the backend' "$TMP/his2.log" || fail "it does not start again"
 stop "${PID[his2]}" KILL
-wait_until 5 sh -c "! ip -n '$NS_A' link show vnet0" || fail "vnet0 stays"
+after_kill
 ip -n "$NS_A" tuntap add dev vnet7 mode tap user nobody
 start his3 ip netns exec "$NS_A" setpriv --reuid nobody --clear-groups --inh-caps=-all --bounding-set=-all \
   "$VUBRIDGE" --path "$TMP/his/s" --server --iface vnet7 --control none
