@@ -34,7 +34,8 @@ if [ -r /etc/machine-id ]; then
   mac=$(nested own_mac "$NS_A" --path "$SOCK_A")
   [ "$(nested own_mac "$NS_A" --path "$SOCK_A")" = "$mac" ] || fail "another address after a restart"
   [ "$(nested own_mac "$NS_A" --path "$TMP/other.sock")" = "$mac" ] || fail "another address with another socket"
-  is_veth || [ "$(nested own_mac "$NS_A" --path "$SOCK_A" --iface-type veth)" = "$mac" ] || fail "another address of a veth"
+  is_veth || [ "$(nested own_mac "$NS_A" --path "$SOCK_A" --iface-type veth)" = "$mac" ] ||
+    fail "another address of a veth"
   [ "$(nested own_mac "$NS_C" --path "$SOCK_A")" != "$mac" ] || fail "one address in two namespaces"
 fi
 # without a machine-id it is random, as the log says
