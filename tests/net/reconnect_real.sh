@@ -8,7 +8,7 @@
 . "$(dirname "$0")/peers.sh"
 . "$(dirname "$0")/pair.sh"
 need_root
-restarts=${RESTARTS:-25}
+restarts=${RESTARTS:-12}
 
 measure() {
   for x in va vb; do echo "$(fds "${PID[$x]}") $(own_kb "${PID[$x]}")"; done

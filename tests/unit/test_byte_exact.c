@@ -19,7 +19,7 @@
 
 #define FLOWS 12u
 #define NO_FLOW 255u /* the name of what belongs to none */
-#define ROUNDS 3000u
+#define ROUNDS 1000u
 #define PACKET_MAX 2048u
 
 struct bench {
