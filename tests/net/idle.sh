@@ -31,7 +31,7 @@ ip -n "$NS_A" link set vnet0 up
 wait_carrier "$NS_A" vnet0 up
 # how often its worker has given the processor away; how much it gets is for others to say too
 slept() { sed -n 's/^voluntary_ctxt_switches:[[:blank:]]*//p' "/proc/${PID[va]}/task/$1/status"; }
-worker=$(find "/proc/${PID[va]}/task" -mindepth 1 -maxdepth 1 -printf '%f\n' | grep -vx "${PID[va]}" | head -n 1)
+worker=$(worker_of "${PID[va]}")
 before=$(cpu_ticks "${PID[va]}") sleeps=$(slept "$worker")
 sleep 1
 used=$(($(cpu_ticks "${PID[va]}") - before)) sleeps=$(($(slept "$worker") - sleeps))

@@ -105,9 +105,7 @@ told "^STATUS=vnet0: no carrier, backend not connected \\($sock\\)\$"
 start_peer peer --socket "$sock" --mode sink --queues 2
 wait_until 5 grep -q 'carrier on' "$TMP/va.log" || fail "no carrier again"
 pings() { grep -c '^WATCHDOG=1$' "$TMP/manager.log" || true; }
-for thread in "/proc/${PID[va]}/task"/*; do
-  [[ $(<"$thread/comm") != worker* ]] || worker=${thread##*/}
-done
+worker=$(worker_of "${PID[va]}")
 : >"$TMP/hold.log"
 start hold python3 "$LIB_DIR/notify.py" hold "$worker"
 wait_until 5 grep -q held "$TMP/hold.log" || fail "cannot hold a thread: $(cat "$TMP/hold.log")"
