@@ -31,7 +31,7 @@ pair_wait up
 pair_ping
 pair_neighbours
 # the two, the one that runs the loop, and the one that talks to the backend
-[ "$(grep -c . <(find "/proc/${PID[va]}/task" -mindepth 1 -maxdepth 1))" = 4 ] || fail "--workers 2"
+[ "$(grep -lx worker "/proc/${PID[va]}/task"/*/comm | wc -l)" = 2 ] || fail "--workers 2"
 [ "$(queues_used)" = 4 ] || fail "$(queues_used) queues in use instead of 4"
 many_flows
 count
