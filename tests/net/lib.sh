@@ -159,8 +159,14 @@ fds() { find "/proc/$1/fd" -mindepth 1 | wc -l; }
 rss_kb() { awk '/^VmRSS:/ { print $2 }' "/proc/$1/status"; }
 # KiB of a process that are its own: not of the rings, which traffic fills by and by
 own_kb() { awk '/^RssAnon:/ { print $2 }' "/proc/$1/status"; }
-# the first worker's thread of a vubridge
-worker_of() { grep -lx worker "/proc/$1/task"/*/comm | head -n 1 | cut -d/ -f5; }
+# the first worker's thread of a vubridge; other threads may end while they are looked at
+worker_of() {
+  local comm
+  for comm in "/proc/$1/task"/*/comm; do
+    if [ "$(cat "$comm" 2>/dev/null)" = worker ]; then basename "${comm%/comm}" && return; fi
+  done
+  return 1
+}
 # user and system time of a process, in clock ticks
 cpu_ticks() { sed 's/.*) //' "/proc/$1/stat" | awk '{ print $12 + $13 }'; }
 
