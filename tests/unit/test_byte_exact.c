@@ -15,20 +15,15 @@
 #include "base/util.h"
 #include "engine/merge.h"
 #include "engine/segment.h"
-#include "packet_rig.h"
+#include "flow_rig.h"
 
-#define FLOWS 12u
-#define NO_FLOW 255u /* the name of what belongs to none */
-#define ROUNDS 1000u
+#define ROUNDS	   1000u
 #define PACKET_MAX 2048u
 
 struct bench {
 	struct merge *m;
 	bool strict;
-	uint64_t random;
-	struct packet_spec flows[FLOWS]; /* what each sends next */
-	uint8_t names[FLOWS];		 /* of them; a flow that begins has a new one */
-	uint8_t named;
+	struct flow_rig flows;
 	unsigned int n;
 	uint8_t name[MERGE_BATCH]; /* of the flow of the packet at that place */
 	uint32_t lens[MERGE_BATCH];
@@ -39,67 +34,6 @@ struct bench {
 	unsigned int merged;
 };
 
-static unsigned int roll(struct bench *b, unsigned int n)
-{
-	b->random = b->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-	return (unsigned int)(b->random >> 33) % n;
-}
-
-/* A flow that begins, of any kind. */
-static void begin_flow(struct bench *b, unsigned int i)
-{
-	static const uint16_t sizes[] = { 1, 21, 22, 255, 256, 257, 1000, 1447, 1448 };
-
-	b->named = (uint8_t)(b->named % (NO_FLOW - 1) + 1);
-	b->names[i] = b->named;
-	b->flows[i] = (struct packet_spec){
-		.v6 = roll(b, 2), .vlan = !roll(b, 3), .udp = roll(b, 2),
-		.flow = (uint16_t)(1000 + i), .seq = roll(b, 1u << 31) * 2u, .ack = roll(b, 9),
-		.id = (uint16_t)roll(b, 65536), .may_fragment = roll(b, 2),
-		.timestamp = (uint8_t)(roll(b, 2) * 5), .ttl = 64,
-		.payload = sizes[roll(b, ARRAY_SIZE(sizes))],
-	};
-}
-
-/* Something goes wrong with a packet, now and then. */
-static void spoil(struct bench *b, struct packet_spec *s)
-{
-	static const uint8_t flags[] = { 0x01, 0x02, 0x04, 0x08, 0x20, 0x40, 0x80, 0x09 };
-	enum packet_fault faults[] = {
-		PACKET_BAD_SUM, PACKET_PADDED, PACKET_NO_IP,
-		s->v6 ? PACKET_EXTENSION : PACKET_BAD_IP_SUM,
-		s->v6 ? PACKET_SOUND : PACKET_FRAGMENT,
-		s->v6 ? PACKET_SOUND : PACKET_IP_OPTIONS,
-		s->udp ? PACKET_NO_SUM : PACKET_SOUND,
-	};
-
-	switch (roll(b, 8)) {
-	case 0:
-		s->fault = faults[roll(b, ARRAY_SIZE(faults))];
-		break;
-	case 1:
-		s->tcp_flags = flags[roll(b, ARRAY_SIZE(flags))];
-		break;
-	case 2:
-		s->payload = (uint16_t)roll(b, s->payload + 2u);
-		break;
-	case 3:
-		s->seq += roll(b, 3) - 1; /* a gap, or again */
-		break;
-	case 4:
-		s->id += (uint16_t)roll(b, 3);
-		break;
-	case 5:
-		s->ack++;
-		break;
-	case 6:
-		s->ttl--;
-		break;
-	default:
-		s->tos ^= 1;
-	}
-}
-
 /* Half of the packets in two pieces, as mergeable buffers would have them. */
 static void lay_out(struct bench *b, unsigned int i)
 {
@@ -107,39 +41,21 @@ static void lay_out(struct bench *b, unsigned int i)
 	uint32_t len = b->lens[i], first = len;
 
 	packet_rig_frame(f, b->iovs[i], b->packets[i], len);
-	if (roll(b, 2) && len > 140)
-		first = 130 + roll(b, len - 130);
+	if (flow_rig_roll(&b->flows, 2) && len > 140)
+		first = 130 + flow_rig_roll(&b->flows, len - 130);
 	f->iov[1].iov_len = first;
 	if (first < len)
-		f->iov[f->iovcnt++] = (struct iovec){ b->packets[i] + first, len - first };
+		f->iov[f->iovcnt++] = (struct iovec){b->packets[i] + first, len - first};
 }
 
 static void add(struct bench *b, unsigned int flow)
 {
-	struct packet_spec *next = &b->flows[flow], s = *next;
 	unsigned int i = b->n++;
+	struct packet_spec spec;
 
-	if (!roll(b, 12))
-		spoil(b, &s);
-	b->name[i] = s.fault == PACKET_NO_IP ? NO_FLOW : b->names[flow];
-	b->lens[i] = packet_rig_build(&s, b->packets[i]);
+	b->name[i] = flow_rig_next(&b->flows, flow, &spec);
+	b->lens[i] = packet_rig_build(&spec, b->packets[i]);
 	lay_out(b, i);
-	next->seq = s.seq + s.payload;
-	/* the ids of one flow in four stay the same */
-	next->id = (uint16_t)(s.id + (flow % 4 != 0));
-	if (!roll(b, 300))
-		begin_flow(b, flow);
-}
-
-/* Of a datagram whose ids may stay the same, the id and what depends on it say nothing. */
-static void forget_id(uint8_t *packet)
-{
-	unsigned int ip = packet[12] == 0x81 ? 18 : 14;
-
-	if (packet[ip] >> 4 == 4 && packet[ip + 6] & 0x40) {
-		memset(packet + ip + 4, 0, 2);
-		memset(packet + ip + 10, 0, 2);
-	}
 }
 
 static void compare(struct bench *b, const uint8_t *got, uint32_t len, uint16_t place)
@@ -150,8 +66,8 @@ static void compare(struct bench *b, const uint8_t *got, uint32_t len, uint16_t 
 	memcpy(a, got, len);
 	memcpy(c, b->packets[place], len);
 	if (!b->strict) {
-		forget_id(a);
-		forget_id(c);
+		flow_rig_forget_id(a, false);
+		flow_rig_forget_id(c, false);
 	}
 	assert_memory_equal(a, c, len);
 }
@@ -186,13 +102,13 @@ static void run(struct bench *b)
 {
 	struct frame *units;
 	unsigned int i, n, wanted, seen = 0;
-	int newest[NO_FLOW + 1];
+	int newest[FLOW_RIG_NAMES];
 
 	memset(newest, 0xff, sizeof(newest));
-	wanted = 1 + roll(b, MERGE_BATCH);
+	wanted = 1 + flow_rig_roll(&b->flows, MERGE_BATCH);
 	for (b->n = 0; b->n < wanted;) {
-		unsigned int flow = roll(b, FLOWS);
-		unsigned int burst = 1 + roll(b, 20);
+		unsigned int flow = flow_rig_roll(&b->flows, FLOW_RIG_FLOWS);
+		unsigned int burst = 1 + flow_rig_roll(&b->flows, 20);
 
 		while (burst-- > 0 && b->n < wanted)
 			add(b, flow);
@@ -208,18 +124,19 @@ static void run(struct bench *b)
 static void all(uint64_t seed, bool strict)
 {
 	const struct merge_config config = {
-		.strict = strict, .tcp = true, .udp_max = 64, .hdr_len = 12,
+		.strict = strict,
+		.tcp = true,
+		.udp_max = 64,
+		.hdr_len = 12,
 	};
 	struct bench *b = calloc(1, sizeof(*b));
 	unsigned int i;
 
 	assert_non_null(b);
-	b->random = seed;
+	flow_rig_init(&b->flows, seed);
 	b->strict = strict;
 	b->m = merge_open(&config);
 	assert_non_null(b->m);
-	for (i = 0; i < FLOWS; i++)
-		begin_flow(b, i);
 	for (i = 0; i < ROUNDS; i++)
 		run(b);
 	assert_true(b->merged > ROUNDS * 10); /* else nothing was tried */
