@@ -38,7 +38,7 @@ struct lane_counters {
 	uint64_t calls; /* notifications of the peer that woke the worker */
 	uint64_t superframes; /* made by merging, or cut */
 	uint64_t segments;    /* frames that those were made of, or cut into */
-	uint64_t refusals;    /* superframes that the kernel refused: their frames went singly */
+	uint64_t refusals;    /* superframes whose form the kernel refused */
 	uint64_t drops[LANE_DROPS];
 };
 
@@ -57,7 +57,8 @@ struct lane {
 	struct capture_tap *tap; /* NULL: nobody captures; survives lane_start */
 
 	/* vq_to_fd */
-	struct merge *next_merge; /* of batches to come, NULL: as they are; survives lane_start */
+	struct merge *next_merge; /* of batches to come, NULL: as they are; survives lane_start;
+				   * the lane itself forgets it when superframes are refused */
 	struct merge *merge;  /* of the batch in hand */
 	struct frame *units;  /* what is written: frames, or what merge made of them */
 	unsigned int nunits;  /* of the batch in hand */

@@ -52,12 +52,11 @@ static void count_sent(struct lane *lane, const struct frame *f)
 	count_add(&lane->counters.bytes, f->len);
 }
 
-/* Writes the members of a superframe that the kernel refused, each by itself. */
+/* Writes the members of a superframe, each by itself. */
 static void send_singly(struct lane *lane, unsigned int unit)
 {
 	uint16_t place;
 
-	count_add(&lane->counters.refusals, 1);
 	for (place = first_of(lane, unit); place != MERGE_END; place = next_of(lane, place)) {
 		struct frame *f = &lane->frames[place];
 		int error = 0, tried = lane->io->ops->send(lane->io, f, 1, &error);
@@ -79,13 +78,28 @@ static void count_superframe(struct lane *lane, unsigned int unit)
 	count_add(&lane->counters.bytes, merge_bytes(lane->merge, unit));
 }
 
-/* The kernel said @error, or 0, of a unit. */
-static void settle(struct lane *lane, unsigned int unit, int error)
+/*
+ * The kernel does not take superframes of that form, as it did when the program was started:
+ * nothing is merged any more. The frames go singly, unless units behind them have gone
+ * already, which may be of the same flow.
+ */
+static void refused(struct lane *lane, unsigned int unit, int error, bool last)
+{
+	count_add(&lane->counters.refusals, 1);
+	lane->next_merge = NULL;
+	if (last)
+		send_singly(lane, unit);
+	else
+		lane_count_drops(lane, error, members_of(lane, unit));
+}
+
+/* The kernel said @error, or 0, of a unit, the last of those that were written or not. */
+static void settle(struct lane *lane, unsigned int unit, int error, bool last)
 {
 	bool single = members_of(lane, unit) == 1;
 
-	if (unlikely(error && !single && error != EIO))
-		send_singly(lane, unit);
+	if (unlikely(!single && (error == EINVAL || error == EMSGSIZE)))
+		refused(lane, unit, error, last);
 	else if (unlikely(error))
 		lane_count_drops(lane, error, members_of(lane, unit));
 	else if (single)
@@ -164,7 +178,7 @@ int vq_to_fd_run(struct lane *lane)
 		if (unlikely(tried < 0))
 			return tried;
 		for (i = 0; i < tried; i++)
-			settle(lane, lane->sent + (unsigned int)i, errors[i]);
+			settle(lane, lane->sent + (unsigned int)i, errors[i], i == tried - 1);
 		lane->sent += (unsigned int)tried;
 		if (tried > 0)
 			lane_flush(lane);

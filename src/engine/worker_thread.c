@@ -100,11 +100,19 @@ static bool must_fit(const struct worker *w, uint64_t taken)
 	return w->config.kp->offered & ~taken;
 }
 
+static void set_lane_merge(const struct worker *w, struct pair *p)
+{
+	const struct merge_config *config = &w->config.merge;
+
+	p->to_fd.next_merge = config->tcp || config->udp_max > 1 ? p->merge : NULL;
+}
+
 static void start(struct worker *w, struct pair *p, const struct request *req)
 {
 	struct vq *receive = req->receive, *transmit = req->transmit;
 	int r;
 
+	set_lane_merge(w, p);
 	lane_start(&p->to_fd, receive, p->io, w->config.kp->hdr_len);
 	lane_start(&p->to_vq, transmit, p->io, w->config.kp->hdr_len);
 	p->to_vq.fit = must_fit(w, req->taken) ? p->fit : NULL;
@@ -152,14 +160,12 @@ static void capture(struct pair *p, struct capture_tap *rx, struct capture_tap *
 
 void worker_thread_set_merge(struct worker *w, const struct merge_config *config)
 {
-	bool merges = config->tcp || config->udp_max > 1;
 	unsigned int i;
 
+	w->config.merge = *config;
 	for (i = 0; i < w->npairs; i++) {
-		struct pair *p = &w->pairs[i];
-
-		merge_configure(p->merge, config);
-		p->to_fd.next_merge = merges ? p->merge : NULL;
+		merge_configure(w->pairs[i].merge, config);
+		set_lane_merge(w, &w->pairs[i]);
 	}
 }
 

@@ -63,7 +63,8 @@ struct pair {
 };
 
 struct worker {
-	/* set before the thread runs, constant afterwards, but for how to poll, its own then */
+	/* set before the thread runs, constant afterwards, but for how to poll and to
+	 * merge, its own then */
 	struct worker_config config;
 	pthread_t thread;
 	int mail_fd;  /* eventfd: there is a letter */
