@@ -85,7 +85,7 @@ int tap_offload_probe(struct kport *kp)
 	for (i = 0; i < ARRAY_SIZE(sets); i++) {
 		if (tap_offload_set_bits(kp, tap_offload_bits(sets[i])))
 			continue;
-		/* datagrams to be cut into fragments it never hands out, so any peer can take them */
+		/* datagrams to be fragmented it never hands out, so any peer can take them */
 		kp->offloads |= sets[i] | TAP_FEATURE(HOST_UFO);
 		break;
 	}
