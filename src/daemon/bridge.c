@@ -203,16 +203,9 @@ static int on_device_up(void *owner)
 	int r;
 
 	b->connected_since = realtime_ns();
-	/* all that the kernel can leave to us: what the backend does not do, the workers do */
-	r = b->iface.kport->ops->set_offload(b->iface.kport,
-					     b->offload == OPTIONS_OFFLOAD_OFF ?
-						     0 :
-						     b->iface.kport->offloads);
-	if (r) {
-		log_error(tag(b), "cannot set the interface's offloads: %s", strerror(-r));
-		return r;
-	}
-	r = mirror_up(&b->iface.mirror);
+	r = mirror_offload(&b->iface.mirror, b->offload != OPTIONS_OFFLOAD_OFF);
+	if (!r)
+		r = mirror_up(&b->iface.mirror);
 	if (r || renegotiate_if_outdated(b)) /* not worth a carrier then */
 		return r;
 	r = ask_for_pairs(b);
@@ -467,9 +460,11 @@ int bridge_open(struct bridge **out, sd_event *event, const struct options *opti
 
 int bridge_start(struct bridge *b, uint64_t distrusted, char *error, size_t size)
 {
-	int r = workers_open(&b->workers, b->event, b->options, b->iface.kport, distrusted,
-			     &workers_events, b, error, size);
+	int r;
 
+	b->iface.kport->offloads &= ~distrusted;
+	r = workers_open(&b->workers, b->event, b->options, b->iface.kport, &workers_events, b,
+			 error, size);
 	if (b->listen && listener_stays_behind(b->listen))
 		log_notice(tag(b), "%s and its lock will stay behind: their directory is not ours",
 			   b->options->path);

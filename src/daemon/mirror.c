@@ -224,6 +224,27 @@ bool mirror_is_outdated(const struct mirror *m)
 	       is_within_mtu(m) != feature_has(vp->features, VIRTIO_NET_F_MTU);
 }
 
+/* ---- to the kernel ---- */
+
+#define TCP_OFFLOADS (FEATURE_NET(CSUM) | FEATURE_NET(HOST_TSO4) | FEATURE_NET(HOST_TSO6))
+
+/*
+ * What the backend does not do, the workers do, but then all frames go through their hands.
+ * That is worth it unless the backend takes what there is most of: superframes of TCP.
+ */
+int mirror_offload(const struct mirror *m, bool wanted)
+{
+	uint64_t offloads = wanted ? m->kport->offloads : 0, taken = m->vport->features;
+	int r;
+
+	if ((taken & TCP_OFFLOADS) == TCP_OFFLOADS)
+		offloads &= taken;
+	r = m->kport->ops->set_offload(m->kport, offloads);
+	if (r)
+		log_error(m->kport->name, "cannot set the interface's offloads: %s", strerror(-r));
+	return r;
+}
+
 /* ---- to the device ---- */
 
 /* By the control queue; where there is none, by the one field that a driver may write. */
