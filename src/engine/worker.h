@@ -21,7 +21,7 @@ struct worker_config {
 	enum worker_io io;
 	struct merge_config merge; /* neither tcp nor udp_max: nothing is merged */
 	bool busy;        /* never sleep */
-	unsigned int idle_us; /* spin that long without work before sleeping */
+	unsigned int idle_us; /* spin at most that long without work before sleeping (spin.h) */
 	int cpu;          /* the one to run on, -EINVAL if it may not; -1: any */
 };
 

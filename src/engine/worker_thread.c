@@ -34,6 +34,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "engine/spin.h"
+
 static unsigned int place_of(const struct worker *w, const struct pair *p)
 {
 	return (unsigned int)(p - w->pairs);
@@ -306,24 +308,34 @@ static void disarm_pairs(struct worker *w)
 			disarm(w, &w->pairs[i]);
 }
 
-/* Nothing moved since @since: spin on, or arm and sleep. Returns the new since. */
-static uint64_t idle(struct worker *w, uint64_t since)
+static uint64_t longest_spin(const struct worker *w)
 {
-	uint64_t now = now_ns();
+	return (uint64_t)w->config.idle_us * 1000;
+}
 
-	if (since == 0)
-		since = now;
-	if (w->config.busy || now - since < (uint64_t)w->config.idle_us * 1000) {
+/* Nothing moved: spin on, or arm and sleep. */
+static void idle(struct worker *w, struct spin *spin)
+{
+	if (w->config.busy || !spin_is_over(spin, now_ns(), longest_spin(w))) {
 		cpu_relax();
-		return since;
+		return;
 	}
 	if (!arm_pairs(w)) {
 		count_add(&w->sleeps, 1);
 		sleep_until_woken(w);
-		since = 0;
 	}
 	disarm_pairs(w);
-	return since;
+}
+
+/* Runs the pairs once, or waits for something to do. */
+static void run(struct worker *w, struct spin *spin)
+{
+	if (!run_pairs(w)) {
+		if (w->running)
+			idle(w, spin);
+	} else if (spin->since) {
+		spin_ends(spin, now_ns(), longest_spin(w));
+	}
 }
 
 /* The first pair decides for all: what works for one fd of a port works for each. */
@@ -375,7 +387,7 @@ static void close_thread(struct worker *w)
 void *worker_thread_main(void *arg)
 {
 	struct worker *w = arg;
-	uint64_t idle_since = 0;
+	struct spin spin = {0};
 
 	prctl(PR_SET_NAME, "worker");
 	w->open_error = open_thread(w);
@@ -385,12 +397,10 @@ void *worker_thread_main(void *arg)
 	if (w->open_error)
 		return NULL;
 	while (read_mail(w)) {
-		if (!w->running)
+		if (w->running)
+			run(w, &spin);
+		else
 			sleep_until_woken(w);
-		else if (run_pairs(w))
-			idle_since = 0;
-		else if (w->running)
-			idle_since = idle(w, idle_since);
 	}
 	close_thread(w);
 	return NULL;
