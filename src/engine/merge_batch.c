@@ -32,12 +32,10 @@
 
 struct merge *merge_open(const struct merge_config *config)
 {
-	struct merge *m = aligned_alloc(CACHE_LINE, ALIGN_UP(sizeof(*m), (size_t)CACHE_LINE));
+	struct merge *m = alloc_lines(sizeof(*m));
 
-	if (m) {
-		memset(m, 0, sizeof(*m));
+	if (m)
 		m->config = *config;
-	}
 	return m;
 }
 
