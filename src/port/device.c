@@ -276,6 +276,12 @@ void device_show_pairs(struct device *d, unsigned int pairs)
 	vp->events->pairs(vp->owner);
 }
 
+static void show_modes(struct device *d)
+{
+	d->vport->promisc = d->ctrl.promisc;
+	d->vport->allmulti = d->ctrl.allmulti;
+}
+
 uint8_t device_control(struct device *d, uint8_t class, uint8_t command, const void *data,
 		       size_t len, unsigned int *pairs)
 {
@@ -286,6 +292,7 @@ uint8_t device_control(struct device *d, uint8_t class, uint8_t command, const v
 		return VIRTIO_NET_ERR;
 	switch (ctrl_take(&d->ctrl, vp->features, class, command, data, len)) {
 	case CTRL_DONE:
+		show_modes(d);
 		return VIRTIO_NET_OK;
 	case CTRL_MAC:
 		memcpy(vp->mac, d->ctrl.mac, ETH_ALEN);
@@ -430,6 +437,7 @@ void device_show(struct device *d)
 	struct vport *vp = d->vport;
 
 	d->ctrl = (struct ctrl){0};
+	show_modes(d);
 	device_show_config(d);
 	vp->connected = now->connected;
 	vp->device_status = now->device_status;
@@ -461,6 +469,7 @@ void device_forget(struct device *d)
 	vp->features = 0;
 	vp->max_pairs = vp->pairs = vp->active_pairs = 0;
 	vp->has_mac = false;
+	vp->promisc = vp->allmulti = false;
 	vp->mtu = 0;
 	vp->vqs = NULL;
 	rings_close(&d->rings);

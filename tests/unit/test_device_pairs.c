@@ -276,7 +276,12 @@ static void test_control(void **state)
 	b->config.status = htole16(VIRTIO_NET_S_LINK_UP | VIRTIO_NET_S_ANNOUNCE);
 	assert_int_equal(fake_vhost_bring_up(b), 0);
 	assert_int_equal(fake_vhost_control(b, VIRTIO_NET_CTRL_RX, 0, "\1", 1), VIRTIO_NET_OK);
-	assert_true(b->device.ctrl.promisc);
+	assert_true(b->vport.promisc);
+	assert_false(b->vport.allmulti);
+	assert_int_equal(fake_vhost_control(b, VIRTIO_NET_CTRL_RX, 1, "\1", 1), VIRTIO_NET_OK);
+	assert_true(b->vport.allmulti);
+	assert_int_equal(fake_vhost_control(b, VIRTIO_NET_CTRL_RX, 0, "\0", 1), VIRTIO_NET_OK);
+	assert_false(b->vport.promisc);
 	assert_int_equal(fake_vhost_control(b, VIRTIO_NET_CTRL_MAC, 1, "\2\1\1\1\1\1", 6),
 			 VIRTIO_NET_OK);
 	assert_memory_equal(b->vport.mac, "\2\1\1\1\1\1", 6);
@@ -286,6 +291,8 @@ static void test_control(void **state)
 	assert_int_equal(b->vport.net_status, VIRTIO_NET_S_LINK_UP);
 	assert_int_equal(set_pairs(b, 1), VIRTIO_NET_ERR); /* MQ was not negotiated */
 	assert_int_equal(fake_vhost_control(b, 77, 0, NULL, 0), VIRTIO_NET_ERR);
+	device_forget(&b->device);
+	assert_false(b->vport.allmulti);
 }
 
 static void test_without_control_queue(void **state)
