@@ -6,7 +6,7 @@
  * It is asked for only once the buffer is drained, or it would be lost as well.
  *
  * IFF_PROMISC and IFF_ALLMULTI are shown only where the user has set them. The counts of all
- * who want it are attributes, of which kernels before 6.0 lack the second. A count of
+ * who want it are attributes, of which older kernels lack the second. A count of
  * all-multicast that changes alone is no event: it is told with the next one.
  */
 #include "net/linkmon.h"
