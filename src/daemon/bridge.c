@@ -36,6 +36,7 @@ struct bridge {
 
 	sd_event_source *renegotiate;
 	const char *ending; /* why, when that is not the backend's doing */
+	bool lost;          /* an interface was, of which the log has all that there is to say */
 	bool forwarding;    /* workers run */
 	bool carrier;       /* is on: they do, and the backend has answered all that it was asked */
 
@@ -59,21 +60,11 @@ static const char *tag(const struct bridge *b)
 	return b->iface.kport->name;
 }
 
-static void put_carrier(struct bridge *b)
-{
-	const bool on = b->carrier;
-	int r = b->iface.kport->ops->set_carrier(b->iface.kport, on);
-
-	if (r && r != -EBADFD) /* a deleted interface is the watch's news */
-		log_error(tag(b), "cannot turn the carrier %s: %s", on ? "on" : "off",
-			  strerror(-r));
-}
-
 static void set_carrier(struct bridge *b, bool on)
 {
 	b->carrier = on;
 	b->carrier_since = realtime_ns();
-	put_carrier(b);
+	interface_set_carrier(&b->iface, on);
 }
 
 /* Has the network learn where our address is: by the backend, or else by a frame of ours. */
@@ -122,7 +113,8 @@ static void end_forwarding(struct bridge *b, const char *reason)
 		set_carrier(b, false);
 	b->forwarding = false;
 	run_workers(b, 0);
-	log_notice(tag(b), on ? "carrier off: %s" : "carrier stays off: %s", reason);
+	if (!b->lost)
+		log_notice(tag(b), on ? "carrier off: %s" : "carrier stays off: %s", reason);
 }
 
 /* Makes forwarding and carrier what the device's state asks for. */
@@ -274,6 +266,7 @@ static void on_backend_lost(void *owner)
 {
 	struct bridge *b = owner;
 
+	b->lost = true;
 	b->vport->ops->stop(b->vport);
 	sd_event_exit(b->event, OPTIONS_EXIT_SYSTEM);
 }
@@ -318,14 +311,14 @@ static void on_link_settled(void *owner)
 	if (interface_carrier_is(&b->iface, b->carrier))
 		return;
 	log_debug(tag(b), "the carrier may not be as it should be, setting it again");
-	put_carrier(b);
+	interface_set_carrier(&b->iface, b->carrier);
 }
 
 static void on_link_lost(void *owner)
 {
 	struct bridge *b = owner;
 
-	b->ending = "there is no interface any more";
+	b->lost = true;
 	sd_event_exit(b->event, OPTIONS_EXIT_SYSTEM);
 }
 

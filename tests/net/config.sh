@@ -10,6 +10,7 @@
 . "$(dirname "$0")/record.sh"
 need_root
 need python3 python3
+need jq jq
 
 has_mtu() { [ "$(in_ns "$NS_A" cat /sys/class/net/vnet0/mtu)" = "$1" ]; }
 has_mac() { [ "$(in_ns "$NS_A" cat /sys/class/net/vnet0/address)" = "$1" ]; }
@@ -112,11 +113,40 @@ wait_carrier "$NS_A" vnet0 up 5
 [[ $(last_features va) == *' MTU'* ]] || fail "the MTU was not agreed on again"
 [ "$(log_lines va 'is larger than')" = 1 ] || fail "a mismatch: $(cat "$TMP/va.log")"
 
-# a device that needs a reset gets one
+# receive modes, whoever asks for them: the user, a bridge, of which the flags show nothing
+modes() { "$VUBCTL" -j -i "$TMP/va.control" show | jq -r '.[0] | "\(.promisc) \(.allmulti)"'; }
+modes_are() { [ "$(modes)" = "$1" ]; }
+# learns MODES COMMAND…
+learns() {
+  local modes=$1
+  shift
+  "$@"
+  wait_until 5 modes_are "$modes" || fail "$*: promisc, allmulti are $(modes), not $modes"
+}
+modes_are 'false false' || fail "promisc, allmulti are $(modes) at first"
+set_link() { ip -n "$NS_A" link set vnet0 "$@"; }
+learns 'true false' set_link promisc on
+learns 'true true' set_link allmulticast on
+learns 'false true' set_link promisc off
+learns 'false false' set_link allmulticast off
+ip -n "$NS_A" link add br0 type bridge
+learns 'true true' set_link master br0
+[[ $(in_ns "$NS_A" "$VUBCTL" -i "$TMP/va.control" show) == *' mtu 1200 backend-mtu 1300 promisc allmulti'* ]] ||
+  fail "vubctl show: $("$VUBCTL" -i "$TMP/va.control" show)"
+
+# a device that needs a reset gets one, and learns all again
 tell needs-reset
 logged va 'the device needs a reset'
 wait_carrier "$NS_A" vnet0 up 5
 has_mtu 1200 || fail "an MTU that the user had set was changed"
+modes_are 'true true' || fail "promisc, allmulti are $(modes) after a reset"
+learns 'false false' set_link nomaster
+
+# an address that the user sets is what is announced from then on
+set_link address 02:00:00:00:00:09
+tell announce
+logged peer '^rarp .* 02:00:00:00:00:09'
+has_mac 02:00:00:00:00:09 || fail "an address that the user had set was changed"
 peer_stop peer
 wait_carrier "$NS_A" vnet0 down
 stop "${PID[va]}"

@@ -496,7 +496,10 @@ uint64_t misbehave_queue_num(const struct device *d, uint64_t truth)
 
 	if (lie && lie->kind == LIE_COUNT_RINGS)
 		return 2 * truth;
-	return lie && lie->kind == LIE_QUEUE_NUM ? d->config->lie.arg : truth;
+	if (!lie || lie->kind != LIE_QUEUE_NUM)
+		return truth;
+	printf("lying %s: %s\n", d->path, lie->name);
+	return d->config->lie.arg;
 }
 
 /* In one piece, so that the second is there when the first has been read. */

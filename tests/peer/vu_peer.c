@@ -191,9 +191,9 @@ static void parse(struct peer *p, int argc, char **argv)
 	if (optind < argc)
 		usage_error("socket", argv[optind]);
 	if (p->n == 0 || (p->config.mode == MODE_CROSS && p->n % 2) || p->config.pairs == 0 ||
-	    p->config.flows == 0 || p->config.size < 60) {
-		fputs("vu_peer: --socket is needed (twice for cross), --queues and --flows from 1, "
-		      "--size from 60\n", stderr);
+	    p->config.flows == 0 || p->config.size < 60 || p->config.lie.times == 0) {
+		fputs("vu_peer: --socket is needed (twice for cross), --queues, --flows and "
+		      "--misbehave-times from 1, --size from 60\n", stderr);
 		exit(2);
 	}
 }

@@ -151,15 +151,41 @@ static void test_guess_that_was_right(void **state)
 	assert_pairs(b, 3);
 }
 
-/* What is refused for another reason halves nothing. */
+/* A peer that says more pairs than it has: those before the one refused, from the next time on. */
+static void test_pairs_that_lie(void **state)
+{
+	struct fake_vhost *b = *state;
+
+	b->device.config.pairs = 4;
+	b->vhost.max_pairs = 100;
+	assert_refused_at(b, 5, -EREMOTEIO);
+	assert_non_null(strstr(b->vhost.why, "fewer queue pairs than it says"));
+	device_forget(&b->device);
+	assert_pairs(b, 2);
+	device_lasted(&b->device); /* a refusal needs no trial */
+	assert_pairs(b, 2);
+	/* it may have been one ring too many again */
+	assert_refused_at(b, 2, -EREMOTEIO);
+	device_forget(&b->device);
+	assert_pairs(b, 1);
+	/* as long as it says the same */
+	b->vhost.max_pairs = 3;
+	assert_pairs(b, 3);
+	b->vhost.max_pairs = 100;
+	assert_pairs(b, 4);
+}
+
+/* What is refused for another reason costs no pair. */
 static void test_pairs_refused(void **state)
 {
 	struct fake_vhost *b = *state;
 	int i;
 
 	b->device.config.pairs = 8;
-	for (i = 0; i < 3; i++) {
+	for (i = 0; i < 2; i++) {
 		assert_refused_at(b, i, -EREMOTEIO); /* a ring that it must have */
+		device_forget(&b->device);
+		assert_refused_at(b, 2 + i, -ECONNRESET); /* of those that it says */
 		device_forget(&b->device);
 		assert_refused_at(b, 4, -ETIMEDOUT);
 		device_forget(&b->device);
@@ -179,6 +205,7 @@ static void test_pairs_refused(void **state)
 	device_forget(&b->device);
 	assert_pairs(b, 1);
 	assert_int_equal(b->device.ring_signs, 0);
+	assert_int_equal(b->device.refused_pairs, 0);
 }
 
 static void test_pairs_without_mq(void **state)
@@ -249,7 +276,12 @@ static void test_control(void **state)
 	b->config.status = htole16(VIRTIO_NET_S_LINK_UP | VIRTIO_NET_S_ANNOUNCE);
 	assert_int_equal(fake_vhost_bring_up(b), 0);
 	assert_int_equal(fake_vhost_control(b, VIRTIO_NET_CTRL_RX, 0, "\1", 1), VIRTIO_NET_OK);
-	assert_true(b->device.ctrl.promisc);
+	assert_true(b->vport.promisc);
+	assert_false(b->vport.allmulti);
+	assert_int_equal(fake_vhost_control(b, VIRTIO_NET_CTRL_RX, 1, "\1", 1), VIRTIO_NET_OK);
+	assert_true(b->vport.allmulti);
+	assert_int_equal(fake_vhost_control(b, VIRTIO_NET_CTRL_RX, 0, "\0", 1), VIRTIO_NET_OK);
+	assert_false(b->vport.promisc);
 	assert_int_equal(fake_vhost_control(b, VIRTIO_NET_CTRL_MAC, 1, "\2\1\1\1\1\1", 6),
 			 VIRTIO_NET_OK);
 	assert_memory_equal(b->vport.mac, "\2\1\1\1\1\1", 6);
@@ -259,6 +291,8 @@ static void test_control(void **state)
 	assert_int_equal(b->vport.net_status, VIRTIO_NET_S_LINK_UP);
 	assert_int_equal(set_pairs(b, 1), VIRTIO_NET_ERR); /* MQ was not negotiated */
 	assert_int_equal(fake_vhost_control(b, 77, 0, NULL, 0), VIRTIO_NET_ERR);
+	device_forget(&b->device);
+	assert_false(b->vport.allmulti);
 }
 
 static void test_without_control_queue(void **state)
@@ -288,6 +322,7 @@ int main(void)
 		TEST(test_pairs_counted_by_hang_ups),
 		TEST(test_guess_that_was_wrong),
 		TEST(test_guess_that_was_right),
+		TEST(test_pairs_that_lie),
 		TEST(test_pairs_refused),
 		TEST(test_pairs_without_mq),
 		TEST(test_pairs_at_run_time),
