@@ -60,21 +60,43 @@ void misbehave_list(void)
 
 	for (i = 0; i < ARRAY_SIZE(lies); i++)
 		printf("  %s%s\n", lies[i].name,
-		       lies[i].kind < LIE_GARBAGE ? ":REQUEST" :
+		       lies[i].kind < LIE_GARBAGE ? ":REQUEST[:NTH]" :
 		       takes_number(&lies[i])	  ? ":N" :
 						    "");
 	for (lie = ring_lies; lie->name; lie++)
 		printf("  %s\n", lie->name);
 }
 
-static uint32_t request_number(const char *name)
+static uint32_t request_number(const char *name, size_t len)
 {
 	uint32_t id;
 
 	for (id = 1; id < VHOST_USER_REQUEST_END; id++)
-		if (proto_request(id) && !strcmp(proto_request(id)->name, name))
+		if (proto_request(id) && strlen(proto_request(id)->name) == len &&
+		    !strncmp(proto_request(id)->name, name, len))
 			return id;
 	return 0;
+}
+
+static bool read_number(const char *text, uint32_t *n)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 0);
+
+	*n = (uint32_t)value;
+	return *text && !*end && value <= UINT32_MAX;
+}
+
+/* REQUEST, or REQUEST:NTH */
+static bool read_request(const char *text, struct misbehaviour *m)
+{
+	size_t len = strcspn(text, ":");
+
+	m->arg = request_number(text, len);
+	m->nth = 0;
+	if (!m->arg || !text[len])
+		return m->arg;
+	return read_number(text + len + 1, &m->nth) && m->nth;
 }
 
 bool misbehave_parse(const char *text, struct misbehaviour *m)
@@ -86,10 +108,10 @@ bool misbehave_parse(const char *text, struct misbehaviour *m)
 	if (!m->lie)
 		return false;
 	if (m->lie->kind < LIE_GARBAGE)
-		m->arg = request_number(arg);
-	else if (takes_number(m->lie))
-		m->arg = (uint32_t)strtoul(arg, NULL, 0);
-	return m->lie->kind >= LIE_GARBAGE || m->arg;
+		return read_request(arg, m);
+	if (takes_number(m->lie))
+		return read_number(arg, &m->arg);
+	return !text[len];
 }
 
 static const struct lie *current(const struct device *d)
@@ -99,6 +121,15 @@ static const struct lie *current(const struct device *d)
 	if (!m->lie || d->connections > m->times || (m->once_ready && !d->ready))
 		return NULL;
 	return m->lie;
+}
+
+/* Is it about @request, which has come d->met times, that this connection is lied to? */
+static bool concerns(const struct device *d, const struct lie *lie, uint32_t request)
+{
+	const struct misbehaviour *m = &d->config->lie;
+
+	return lie && lie->kind < LIE_GARBAGE && request == m->arg &&
+	       (!m->nth || m->nth == d->met);
 }
 
 /*
@@ -126,7 +157,7 @@ static void be_slow(const struct device *d, const struct lie *lie, uint32_t requ
 {
 	if (lie->kind == LIE_SLOW)
 		usleep(d->config->lie.arg * 1000);
-	else if (lie->kind == LIE_SLOW_AT && request == d->config->lie.arg)
+	else if (lie->kind == LIE_SLOW_AT && concerns(d, lie, request))
 		usleep(1000000);
 }
 
@@ -162,6 +193,8 @@ enum lie_step misbehave_before(struct device *d, uint32_t request,
 	const struct lie *lie = current(d);
 	char bytes[64];
 
+	if (lie && lie->kind < LIE_GARBAGE && request == d->config->lie.arg)
+		d->met++;
 	if (lie)
 		be_slow(d, lie, request);
 	if (lie && request == VHOST_USER_SET_VRING_ENABLE &&
@@ -173,8 +206,11 @@ enum lie_step misbehave_before(struct device *d, uint32_t request,
 			perror("vu_peer: send");
 		return LIE_HANG;
 	}
-	if (!lie || request != d->config->lie.arg)
+	if (!concerns(d, lie, request))
 		return LIE_NONE;
+	/* a state, or which ring it is about */
+	printf("lying %s: %s:%s %u\n", d->path, lie->name, proto_request(request)->name,
+	       (unsigned int)(uint32_t)payload->u64);
 	if (lie->kind == LIE_ASK_FIRST)
 		ask_first(d);
 	if (lie->kind == LIE_HANG_AT)
@@ -232,13 +268,13 @@ static int send_answer(struct device *d, uint32_t request, uint32_t size, const 
 
 int misbehave_answer(struct device *d, uint32_t request, const void *payload, uint32_t size)
 {
-	const struct lie *lie = request == d->config->lie.arg ? current(d) : NULL;
+	const struct lie *lie = current(d);
 	uint8_t padded[sizeof(union vhost_user_payload) + 16] = { 0 };
 	const uint64_t one = 1;
 	const int fd = STDOUT_FILENO;
 
 	memcpy(padded, payload, size);
-	switch (lie ? lie->kind : LIE_FIRST_IN_RINGS) {
+	switch (concerns(d, lie, request) ? lie->kind : LIE_FIRST_IN_RINGS) {
 	case LIE_TRUNCATE_REPLY:
 		return send_answer(d, request, size, padded, size / 2, NULL, 0);
 	case LIE_OVERSIZE_REPLY:

@@ -26,6 +26,7 @@ enum peer_mode { MODE_CROSS, MODE_REFLECT, MODE_SINK, MODE_GENERATE };
 struct misbehaviour {
 	const struct lie *lie; /* NULL: behaves */
 	uint32_t arg;          /* a request's number, or a number */
+	uint32_t nth;          /* which one of these requests on a connection, 0: each */
 	uint64_t after;        /* frames given to the driver before a lie in the rings */
 	unsigned int times;    /* connections that it is for, the first ones */
 	bool once_ready;       /* not before all rings run */
@@ -72,6 +73,7 @@ struct device {
 	struct peer_ring rings[2 * PEER_MAX_PAIRS];
 	bool lied, asked, miscounted;
 	uint64_t given; /* frames to the driver on this connection */
+	uint32_t met;	/* requests that the lie is about */
 
 	/* of all connections */
 	unsigned int connections;
