@@ -39,7 +39,7 @@ received_since() {
   [ "$(in_ns "$NS_A" cat "/sys/class/net/v$n/statistics/rx_packets")" -gt $(($1 + 10)) ]
 }
 
-# lie WHAT PATTERN [PEER-ARGUMENT…]: some at once
+# lie WHAT PATTERN [PEER-ARGUMENT…]: some at once; PAIRS=N: with N queue pairs
 lie() {
   case " ${LIES:-$1} " in *" $1 "*) ;; *) return 0 ;; esac
   n=$((n + 1))
@@ -50,7 +50,7 @@ lie_is_met() {
   shift 2
   start_peer "peer$name" --socket "$TMP/$name.sock" --mode reflect --swap-mac --misbehave "$what" \
     --misbehave-times 1 "$@"
-  start_vubridge "$name" "$NS_A" --path "$TMP/$name.sock" --iface "v$n"
+  start_vubridge "$name" "$NS_A" --path "$TMP/$name.sock" --iface "v$n" --queues "${PAIRS:-1}"
   wait_iface "$NS_A" "v$n"
   in_ns "$NS_A" sysctl -qw "net.ipv6.conf.v$n.disable_ipv6=1"
   ip -n "$NS_A" link set "v$n" up
@@ -96,6 +96,19 @@ lie hdr-csum 'rxq0.*checksum request that was not negotiated' --no-feature GUEST
 lie hdr-gso 'rxq0.*segmentation type that was not negotiated'
 lie hdr-gso-size-zero 'rxq0.*segmentation size of 0'
 lie scribble '(rxq0|txq0).*used '
+# the same of the first transmit ring, and of the second pair's rings (a veth has one pair). In
+# order the ids of what was sent say nothing, and are not looked at.
+lie used-jump 'txq0.*used index jumped' --misbehave-ring 1
+lie used-back 'txq0.*used index (jumped|went back)' --misbehave-ring 1
+lie used-id 'txq0.*used id out of range' --no-feature IN_ORDER --misbehave-ring 1
+lie used-repeat 'txq0.*used id that the peer did not hold' --no-feature IN_ORDER --misbehave-ring 1
+if ! is_veth; then
+  PAIRS=2
+  lie used-jump 'rxq1.*used index jumped' --queues 2 --misbehave-ring 2
+  lie used-id 'rxq1.*used id out of range' --queues 2 --misbehave-ring 2
+  lie used-repeat 'rxq1.*used id out of order' --queues 2 --misbehave-ring 2
+  unset PAIRS
+fi
 lie unasked-reply 'unasked|not asked'
 lie news 'back-end channel: a message that was not agreed on'
 lie news-half 'back-end channel: half a message'

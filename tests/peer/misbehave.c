@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/barrier.h"
 #include "base/util.h"
 #include "lies.h"
 
@@ -293,21 +294,45 @@ int misbehave_answer(struct device *d, uint32_t request, const void *payload, ui
 	return send_answer(d, request, size, padded, size, NULL, 0);
 }
 
-void misbehave_rings(struct device *d)
+/* The lie in the rings that is due on this connection, or NULL. */
+static const struct lie *due(const struct device *d)
 {
 	const struct lie *lie = current(d);
-	struct vq *vq = device_ring(d, 0);
+
+	return lie && lie->in_rings && !d->lied && device_ring(d, d->config->lie.ring) &&
+			       d->given >= d->config->lie.after ?
+		       lie :
+		       NULL;
+}
+
+bool misbehave_holds(const struct device *d, unsigned int index)
+{
+	return index % 2 && index == d->config->lie.ring && due(d);
+}
+
+/* Of a transmit ring, that is left alone: are there two buffers that the driver waits for? */
+static bool is_owed(const struct raw *raw)
+{
+	return (uint16_t)(load_once16(&raw->vr.avail->idx) - raw->avail) >= 2;
+}
+
+void misbehave_rings(struct device *d)
+{
+	unsigned int ring = d->config->lie.ring;
+	const struct lie *lie = due(d);
 	const uint64_t one = 1;
 	struct raw raw;
 
-	if (!lie || !lie->in_rings || d->lied || !vq || d->given < d->config->lie.after)
+	if (!lie)
+		return;
+	raw_open(&raw, d, ring, vq_device_base(device_ring(d, ring)));
+	if (ring % 2 && !is_owed(&raw))
 		return;
 	d->lied = true;
-	raw_open(&raw, d, 0, vq_device_base(vq));
 	printf("lying %s: %s\n", d->path, lie->name);
 	lie->in_rings(d, &raw);
-	if (d->fd >= 0 && d->rings[0].call >= 0 &&
-	    write(d->rings[0].call, &one, sizeof(one)) < 0)
+	if (d->fd >= 0 && d->rings[ring].call >= 0 &&
+	    write(d->rings[ring].call, &one, sizeof(one)) < 0)
 		perror("vu_peer: call");
 }
 

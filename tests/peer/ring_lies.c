@@ -98,15 +98,19 @@ static void lie_used_id(struct device *d __attribute__((unused)), struct raw *ra
 	put_used(raw, raw->vr.num + 7, HONEST_LEN);
 }
 
-static void lie_used_repeat(struct device *d __attribute__((unused)), struct raw *raw)
+static void lie_used_repeat(struct device *d, struct raw *raw)
 {
-	uint32_t len = raw->hdr_len + HONEST_LEN;
+	bool receives = d->config->lie.ring % 2 == 0;
+	uint32_t len = receives ? raw->hdr_len + HONEST_LEN : 0;
 	uint32_t head = raw_next_head(raw);
-	uint8_t *buffer = raw_mapped(raw->device, raw->vr.desc[head].addr, true);
 
+	if (receives) {
+		uint8_t *buffer = raw_mapped(d, raw->vr.desc[head].addr, true);
+
+		memcpy(buffer, &honest, raw->hdr_len);
+		memset(buffer + raw->hdr_len, 0xff, HONEST_LEN);
+	}
 	/* both entries before the index, so that the driver meets them in one batch */
-	memcpy(buffer, &honest, raw->hdr_len);
-	memset(buffer + raw->hdr_len, 0xff, HONEST_LEN);
 	raw->vr.used->ring[raw->used++ & (raw->vr.num - 1)] =
 		(struct vring_used_elem){ .id = head, .len = len };
 	put_used(raw, head, len);
