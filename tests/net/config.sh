@@ -26,7 +26,7 @@ own_mac() { # NS ARGUMENT…
   start_vubridge name "$ns" --iface vnet0 "$@"
   wait_iface "$ns" vnet0
   # whatever it was made with
-  wait_until 5 grep -q 'waiting' "$TMP/name.log" || fail "it does not wait"
+  wait_until 5 grep -qE 'waiting|listening' "$TMP/name.log" || fail "it does not wait"
   in_ns "$ns" cat /sys/class/net/vnet0/address
   stop "${PID[name]}"
   : >"$TMP/name.log"

@@ -16,15 +16,5 @@ export RESTARTS=100 FLOOD=2000
 # AddressSanitizer keeps what was freed for a while
 [ "${SANITIZERS:-no}" = no ] || export RSS_SLACK_KB=300000
 
-for i in ${LIST:-carrier jumbo config handshake misbehave server reconnect netns privileges seccomp idle}; do
-  began=$SECONDS status=0
-  bash "$LIB_DIR/$i.sh" >"$TMP/$i.out" 2>&1 || status=$?
-  case $status in
-  0) log "$i, $((SECONDS - began)) s: $(grep -v Killed "$TMP/$i.out" | tail -n 1)" ;;
-  77) log "$i: not tested: $(tail -n 1 "$TMP/$i.out")" ;;
-  *)
-    cat "$TMP/$i.out"
-    fail "$i with a veth"
-    ;;
-  esac
-done
+# shellcheck disable=SC2086 # words
+run_list 'a veth' ${LIST:-carrier jumbo config handshake misbehave server reconnect netns privileges seccomp idle}

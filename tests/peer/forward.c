@@ -280,7 +280,7 @@ unsigned int forward_run(struct device *devices, unsigned int n, const struct pe
 
 			if (c->mode == MODE_GENERATE && device_ring(from, 2 * pair))
 				moved += generate(from, device_ring(from, 2 * pair), c);
-			if (in)
+			if (in && !misbehave_holds(from, 2 * pair + 1))
 				moved += forward_ring(from, in, to, out, c);
 		}
 	}

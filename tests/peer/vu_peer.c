@@ -66,8 +66,11 @@ static const char help[] =
 	"  --queues N               queue pairs, default 1\n"
 	"  --mtu N, --mac MAC, --link up|down   configuration space\n"
 	"  --size N, --flows N, --rate PPS, --count N   generate\n"
-	"  --misbehave WHAT[:ARG]   one of the list below\n"
+	"  --misbehave WHAT[:ARG]   one of the list below; NTH: not each such request on a\n"
+	"                           connection, but this one\n"
 	"  --after N                frames before a lie in the rings, default 10\n"
+	"  --misbehave-ring N       the ring that a lie in the rings is in, default 0: the driver's\n"
+	"                           first receive ring; 1 its first transmit ring, and so on\n"
 	"  --misbehave-times N      connections that see it, default all\n"
 	"  --misbehave-late         not before all rings of a connection run\n"
 	"  --commands               read lines from standard input and tell the drivers:\n"
@@ -129,7 +132,8 @@ static const struct option options[] = {
 	{ "rate", 1, NULL, 'r' },	       { "count", 1, NULL, 'C' },
 	{ "misbehave", 1, NULL, 'b' },	       { "after", 1, NULL, 'a' },
 	{ "misbehave-times", 1, NULL, 't' },   { "commands", 0, NULL, 'i' },
-	{ "misbehave-late", 0, NULL, 'L' },    { "help", 0, NULL, 'h' },
+	{ "misbehave-late", 0, NULL, 'L' },    { "misbehave-ring", 1, NULL, 'R' },
+	{ "help", 0, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -168,6 +172,7 @@ static void set_option(struct peer *p, int code, const char *name, const char *v
 	case 'a': c->lie.after = number(name, v, UINT64_MAX); break;
 	case 't': c->lie.times = (unsigned int)number(name, v, UINT32_MAX); break;
 	case 'L': c->lie.once_ready = true; break;
+	case 'R': c->lie.ring = (unsigned int)number(name, v, 2 * PEER_MAX_PAIRS - 1); break;
 	case 'b':
 		if (!misbehave_parse(v, &c->lie))
 			usage_error(name, v);

@@ -81,7 +81,7 @@ static int set_vring(struct vhost *v, const struct vhost_ring *ring)
 
 	assert_in_range(ring->index, 0, RINGS_MAX - 1);
 	assert_int_equal(ring->call_fd, b->call_fds[ring->index]);
-	b->kick_fds[ring->index] = ring->kick_fd;
+	b->rings[ring->index] = *ring;
 	return note(v, SET_VRING, ring->index);
 }
 

@@ -295,6 +295,83 @@ static void test_control(void **state)
 	assert_false(b->vport.allmulti);
 }
 
+#define COMMAND(class, command) VIRTIO_NET_CTRL_##class, VIRTIO_NET_CTRL_##class##_##command
+
+/* The peer has no control queue: of what a command means it is told the pairs, and nothing else. */
+static void test_commands_without_messages(void **state)
+{
+	static const struct {
+		uint8_t class, command;
+		const char *data;
+		size_t len;
+		uint8_t ack;
+	} table[] = {
+		{COMMAND(RX, PROMISC), "\1", 1, VIRTIO_NET_OK},
+		{COMMAND(RX, ALLMULTI), "\1", 1, VIRTIO_NET_OK},
+		{COMMAND(RX, ALLUNI), "\1", 1, VIRTIO_NET_OK},
+		{COMMAND(RX, NOMULTI), "\1", 1, VIRTIO_NET_OK},
+		{COMMAND(RX, NOUNI), "\1", 1, VIRTIO_NET_OK},
+		{COMMAND(RX, NOBCAST), "\1", 1, VIRTIO_NET_OK},
+		{COMMAND(RX, NOBCAST), "\2", 1, VIRTIO_NET_ERR},
+		{COMMAND(MAC, TABLE_SET), "\1\0\0\0\2\2\2\2\2\2\0\0\0\0", 14, VIRTIO_NET_OK},
+		{COMMAND(MAC, TABLE_SET), "\1\0\0\0", 4, VIRTIO_NET_ERR},
+		{COMMAND(MAC, ADDR_SET), "\2\1\1\1\1\1", 6, VIRTIO_NET_OK},
+		{COMMAND(MAC, ADDR_SET), "\1\1\1\1\1\1", 6, VIRTIO_NET_ERR},
+		{COMMAND(VLAN, ADD), "\7\0", 2, VIRTIO_NET_OK},
+		{COMMAND(VLAN, DEL), "\7\0", 2, VIRTIO_NET_OK},
+		{COMMAND(VLAN, ADD), "\0\x10", 2, VIRTIO_NET_ERR},
+		{COMMAND(ANNOUNCE, ACK), "", 0, VIRTIO_NET_OK},
+		{COMMAND(MQ, VQ_PAIRS_SET), "\4\0", 2, VIRTIO_NET_ERR},
+		{COMMAND(MQ, RSS_CONFIG), "\1\0", 2, VIRTIO_NET_ERR},
+		{COMMAND(MQ, HASH_CONFIG), "\1\0", 2, VIRTIO_NET_ERR},
+		{COMMAND(GUEST_OFFLOADS, SET), "\0\0\0\0\0\0\0\0", 8, VIRTIO_NET_ERR},
+	};
+	struct fake_vhost *b = *state;
+	size_t i;
+
+	b->device.config.pairs = 3;
+	assert_int_equal(fake_vhost_bring_up(b), 0);
+	assert_int_equal(b->vport.pairs, 3);
+	b->n = 0;
+	for (i = 0; i < ARRAY_SIZE(table); i++) {
+		assert_int_equal(fake_vhost_control(b, table[i].class, table[i].command,
+						    table[i].data, table[i].len),
+				 table[i].ack);
+		assert_int_equal(b->wanted_pairs, 0);
+		assert_int_equal(b->n, 0);
+	}
+}
+
+/* What SET_VRING_ENABLE is told for the one command that has messages. */
+static void test_pairs_and_their_messages(void **state)
+{
+	static const struct {
+		uint16_t pairs;
+		int n;
+		enum call calls[4];
+		unsigned int rings[4];
+	} table[] = {
+		{1, 4, {DISABLE, DISABLE, DISABLE, DISABLE}, {2, 3, 4, 5}},
+		{2, 2, {ENABLE, ENABLE}, {2, 3}},
+		{2, 0, {0}, {0}},
+		{3, 2, {ENABLE, ENABLE}, {4, 5}},
+		{2, 2, {DISABLE, DISABLE}, {4, 5}},
+	};
+	struct fake_vhost *b = *state;
+	size_t i;
+
+	b->device.config.pairs = 3;
+	assert_int_equal(fake_vhost_bring_up(b), 0);
+	for (i = 0; i < ARRAY_SIZE(table); i++) {
+		b->n = 0;
+		assert_int_equal(set_pairs(b, table[i].pairs), VIRTIO_NET_OK);
+		assert_int_equal(b->wanted_pairs, table[i].pairs);
+		assert_int_equal(b->n, 0); /* whoever has the time asks the peer */
+		assert_int_equal(device_enable(&b->device, b->wanted_pairs), 0);
+		fake_vhost_assert_calls(b, 0, table[i].calls, table[i].rings, table[i].n);
+	}
+}
+
 static void test_without_control_queue(void **state)
 {
 	struct fake_vhost *b = *state;
@@ -327,6 +404,8 @@ int main(void)
 		TEST(test_pairs_without_mq),
 		TEST(test_pairs_at_run_time),
 		TEST(test_control),
+		TEST(test_commands_without_messages),
+		TEST(test_pairs_and_their_messages),
 		TEST(test_without_control_queue),
 	};
 
