@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -19,8 +20,10 @@
 #define TEXT_MAX   1000u
 #define QUEUE_MAX  16u
 #define OTHERS_MAX 32u
-/* As many different lines as may come in turn and still be known. */
-#define RECENT	  16u
+/* As many different lines as may come in turn within a second and still be known: some of each
+ * lane of 128 pairs. */
+#define RECENT	  1024u
+#define BUCKETS	  RECENT /* a power of two */
 #define REPEAT_NS UINT64_C(1000000000)
 
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
@@ -40,11 +43,15 @@ struct line {
 	char text[TEXT_MAX];
 };
 
+/* A line that was written not long ago. */
 struct recent {
 	struct line line;
-	uint64_t written;    /* 0: a free place */
-	unsigned int others; /* as often it was held back since, and when last: */
-	uint64_t last;
+	uint32_t hash;
+	uint64_t written;
+	unsigned int others; /* as often it was held back since */
+	LIST_ENTRY(recent) bucket;
+	TAILQ_ENTRY(recent) age;  /* in the order in which they were written */
+	TAILQ_ENTRY(recent) held; /* with others: in the order in which those came last */
 };
 
 static int max_level = LOG_INFO;
@@ -54,7 +61,15 @@ static struct {
 	enum destination destination;
 	const char *socket;
 	struct recent recent[RECENT];
-} state; /* under the lock */
+	unsigned int used; /* of them */
+	LIST_HEAD(, recent) buckets[BUCKETS];
+	TAILQ_HEAD(ages, recent) ages;
+	TAILQ_HEAD(helds, recent) held;
+	uint64_t due; /* before this time none of the held is to be told */
+} state = {
+	.ages = TAILQ_HEAD_INITIALIZER(state.ages),
+	.held = TAILQ_HEAD_INITIALIZER(state.held),
+}; /* under the lock */
 
 void log_set_level(int level)
 {
@@ -194,6 +209,22 @@ static void write_line(const struct line *l)
 
 /* ---- repetitions ---- */
 
+static void set_written(struct recent *r, uint64_t now)
+{
+	r->written = now;
+	TAILQ_REMOVE(&state.ages, r, age);
+	TAILQ_INSERT_TAIL(&state.ages, r, age);
+}
+
+static void hold(struct recent *r)
+{
+	if (r->others++)
+		TAILQ_REMOVE(&state.held, r, held);
+	else if (TAILQ_EMPTY(&state.held) || r->written + REPEAT_NS < state.due)
+		state.due = r->written + REPEAT_NS;
+	TAILQ_INSERT_TAIL(&state.held, r, held);
+}
+
 static void tell_others(struct recent *r, uint64_t now)
 {
 	struct line l = r->line;
@@ -205,8 +236,9 @@ static void tell_others(struct recent *r, uint64_t now)
 	else
 		snprintf(l.text + used, OTHERS_MAX, " (%u times more)", r->others);
 	write_line(&l);
-	r->written = now;
+	TAILQ_REMOVE(&state.held, r, held);
 	r->others = 0;
+	set_written(r, now);
 }
 
 static bool is_same(const struct line *a, const struct line *b)
@@ -215,91 +247,108 @@ static bool is_same(const struct line *a, const struct line *b)
 	       !strcmp(a->queue, b->queue);
 }
 
-/* The place of a line that was written not long ago, or the one that is free the longest. */
-static struct recent *place_of(const struct line *l)
+/* FNV-1a */
+static uint32_t hash_string(uint32_t hash, const char *s)
 {
-	struct recent *oldest = &state.recent[0];
-	unsigned int i;
+	for (; *s; s++)
+		hash = (hash ^ (unsigned char)*s) * 16777619u;
+	return hash;
+}
 
-	for (i = 0; i < RECENT; i++) {
-		struct recent *r = &state.recent[i];
+static uint32_t hash_line(const struct line *l)
+{
+	return hash_string(hash_string(hash_string(2166136261u, l->text), l->tag), l->queue);
+}
 
-		if (r->written && is_same(&r->line, l))
-			return r;
-		if (r->written < oldest->written)
-			oldest = r;
-	}
-	return oldest;
+static struct recent *find_recent(const struct line *l, uint32_t hash)
+{
+	struct recent *r;
+
+	LIST_FOREACH(r, &state.buckets[hash % BUCKETS], bucket)
+	if (r->hash == hash && is_same(&r->line, l))
+		return r;
+	return NULL;
+}
+
+/* A place for one more: the oldest one's, when all are taken. */
+static struct recent *make_place(uint64_t now)
+{
+	struct recent *r;
+
+	if (state.used < RECENT)
+		return &state.recent[state.used++];
+	r = TAILQ_FIRST(&state.ages);
+	if (r->others)
+		tell_others(r, now);
+	TAILQ_REMOVE(&state.ages, r, age);
+	LIST_REMOVE(r, bucket);
+	return r;
+}
+
+static void remember(const struct line *l, uint32_t hash, uint64_t now)
+{
+	struct recent *r = make_place(now);
+
+	*r = (struct recent){.line = *l, .hash = hash, .written = now};
+	LIST_INSERT_HEAD(&state.buckets[hash % BUCKETS], r, bucket);
+	TAILQ_INSERT_TAIL(&state.ages, r, age);
 }
 
 static void take_line(const struct line *l)
 {
 	uint64_t now = now_ns();
-	struct recent *r = place_of(l);
+	uint32_t hash = hash_line(l);
+	struct recent *r = find_recent(l, hash);
 
-	if (!r->written || !is_same(&r->line, l)) {
-		if (r->others)
-			tell_others(r, now);
-		*r = (struct recent){.line = *l, .written = now};
+	if (!r) {
+		remember(l, hash, now);
 		write_line(l);
 	} else if (now - r->written < REPEAT_NS) {
-		r->others++;
-		r->last = now;
+		hold(r);
 	} else if (r->others) {
-		r->others++;
+		hold(r);
 		tell_others(r, now);
 	} else {
-		r->written = now;
+		set_written(r, now);
 		write_line(l);
 	}
 }
 
-/* The one whose time has come to be told, in the order in which they came last: the state
- * that a line tells of is then the state that it came to. */
-static struct recent *next_to_tell(uint64_t before)
+/* In the order in which they came last: the state that a line tells of is then the state that
+ * it came to. */
+static void settle(uint64_t now, bool all)
 {
-	struct recent *next = NULL;
-	unsigned int i;
+	struct recent *r = TAILQ_FIRST(&state.held), *next;
 
-	for (i = 0; i < RECENT; i++) {
-		struct recent *r = &state.recent[i];
-
-		if (r->others && r->written <= before && (!next || r->last < next->last))
-			next = r;
+	state.due = now + REPEAT_NS;
+	for (; r; r = next) {
+		next = TAILQ_NEXT(r, held);
+		if (all || now - r->written >= REPEAT_NS)
+			tell_others(r, now);
+		else
+			state.due = MIN(state.due, r->written + REPEAT_NS);
 	}
-	return next;
-}
-
-static uint64_t settle(bool all)
-{
-	uint64_t now = now_ns(), before = all ? now : now - REPEAT_NS, next = 0;
-	struct recent *r;
-	unsigned int i;
-
-	while ((r = next_to_tell(before)))
-		tell_others(r, now);
-	for (i = 0; i < RECENT; i++) {
-		r = &state.recent[i];
-		if (r->others && (!next || r->written < next))
-			next = r->written;
-	}
-	return next ? next + REPEAT_NS - now : 0;
 }
 
 uint64_t log_settle(void)
 {
-	uint64_t next;
+	uint64_t left = 0, now;
 
 	pthread_mutex_lock(&lock);
-	next = settle(false);
+	if (!TAILQ_EMPTY(&state.held)) {
+		now = now_ns();
+		if (now >= state.due)
+			settle(now, false);
+		left = TAILQ_EMPTY(&state.held) ? 0 : state.due - now;
+	}
 	pthread_mutex_unlock(&lock);
-	return next;
+	return left;
 }
 
 void log_finish(void)
 {
 	pthread_mutex_lock(&lock);
-	settle(true);
+	settle(now_ns(), true);
 	pthread_mutex_unlock(&lock);
 }
 

@@ -4,7 +4,8 @@
  * intention, so it ends the process. What takes a right that was given up anyway (entering a
  * network namespace) fails as it would without the filter.
  *
- * No file is made, nothing is executed, no memory becomes code, no thread or process begins.
+ * No file is made, nor opened for writing (but /dev/vhost-net, by those that serve it), nothing
+ * is executed, no memory becomes code, no thread or process begins.
  */
 #ifdef HAVE_CONFIG_H
 #include "config.h"
@@ -28,8 +29,8 @@
 
 enum check {
 	ANY,
-	NO_EXEC,   /* mmap, mprotect: no PROT_EXEC */
-	NO_CREATE, /* openat: of files that are there */
+	NO_EXEC, /* mmap, mprotect: no PROT_EXEC */
+	TO_READ, /* openat: of files that are there, for reading (refused_flags) */
 };
 
 /* clang-format off */
@@ -69,7 +70,7 @@ static const struct {
 	{ SCMP_SYS(recvmmsg_time64), ISOLATE_VETH, ANY },
 
 	/* files: to look at paths and namespaces, to remove our own sockets */
-	{ SCMP_SYS(openat), 0, NO_CREATE },	{ SCMP_SYS(open), 0, NO_CREATE },
+	{ SCMP_SYS(openat), 0, TO_READ },	{ SCMP_SYS(open), 0, TO_READ },
 	{ SCMP_SYS(stat), 0, ANY },		{ SCMP_SYS(stat64), 0, ANY },
 	{ SCMP_SYS(lstat), 0, ANY },		{ SCMP_SYS(lstat64), 0, ANY },
 	{ SCMP_SYS(fstat), 0, ANY },		{ SCMP_SYS(fstat64), 0, ANY },
@@ -151,14 +152,27 @@ static int allow_value(scmp_filter_ctx ctx, int number, unsigned int arg, uint32
 				SCMP_CMP(arg, SCMP_CMP_MASKED_EQ, UINT32_MAX, value));
 }
 
-static int allow_call(scmp_filter_ctx ctx, int number, enum check check)
+/*
+ * With which of its flags a file is not opened: those by which one is made, or written to. A
+ * filter sees no path, so where vhost-net's device is opened for each connection anew, any file
+ * that its rights allow can be opened as that one is.
+ */
+static uint64_t refused_flags(unsigned int uses)
+{
+	/* O_TMPFILE has O_DIRECTORY in it, which by itself only reads */
+	uint64_t flags = O_CREAT | O_TRUNC | O_APPEND | (O_TMPFILE & ~O_DIRECTORY) | O_WRONLY;
+
+	return uses & ISOLATE_KERNEL ? flags : flags | O_RDWR;
+}
+
+static int allow_call(scmp_filter_ctx ctx, int number, enum check check, unsigned int uses)
 {
 	switch (check) {
 	case NO_EXEC:
 		return allow_without(ctx, number, 2, PROT_EXEC);
-	case NO_CREATE:
+	case TO_READ:
 		return allow_without(ctx, number, number == SCMP_SYS(openat) ? 2 : 1,
-				     O_CREAT | O_TRUNC | O_APPEND);
+				     refused_flags(uses));
 	case ANY:
 		break;
 	}
@@ -172,7 +186,7 @@ static int add_rules(scmp_filter_ctx ctx, unsigned int uses)
 
 	for (i = 0; i < ARRAY_SIZE(calls) && !r; i++)
 		if (is_used(calls[i].uses, uses))
-			r = allow_call(ctx, calls[i].number, calls[i].check);
+			r = allow_call(ctx, calls[i].number, calls[i].check, uses);
 	for (i = 0; i < ARRAY_SIZE(ioctls) && !r; i++)
 		if (is_used(ioctls[i].uses, uses))
 			r = allow_value(ctx, SCMP_SYS(ioctl), 1, ioctls[i].request);

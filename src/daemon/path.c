@@ -114,9 +114,10 @@ static int classify_file(const struct refusal *to, const struct stat *st, bool l
 		return refuse(to, -EPROTOTYPE, "is a socket of the datagram type");
 	if (listen) /* whose it is is the listener's to find out */
 		return 0;
-	return check_access(to, W_OK,
-			    "no permission to connect to this socket; run as its owner or group "
-			    "(--user), or change its mode");
+	return check_access(
+		to, W_OK,
+		"no permission to connect to this socket; run as its owner or group "
+		"(--user, in a unit User= or SupplementaryGroups=), or change its mode");
 }
 
 /* Writes the directory that @path, shorter than PATH_MAX, is in. */

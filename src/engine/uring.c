@@ -264,8 +264,28 @@ static int set_up(struct io_uring *ring)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(flags) && r == -EINVAL; i++)
-		r = io_uring_queue_init(IO_BATCH, ring, flags[i]);
+		r = io_uring_queue_init(IO_BATCH, ring, flags[i] | IORING_SETUP_R_DISABLED);
 	return r;
+}
+
+/*
+ * A filter of system calls does not see what a ring is asked to do, and it could open and
+ * connect whatever it likes: so it is bound to what is done here, for good.
+ */
+static int restrict_ring(struct io_uring *ring)
+{
+	struct io_uring_restriction allowed[] = {
+		{.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READV},
+		{.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_WRITEV},
+		{.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_ASYNC_CANCEL},
+		{.opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED, .sqe_flags = IOSQE_FIXED_FILE},
+		{.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_UNREGISTER_FILES},
+	};
+	/* liburing 2.3 does not export its functions for these */
+	unsigned int fd = (unsigned int)ring->ring_fd;
+	int r = io_uring_register(fd, IORING_REGISTER_RESTRICTIONS, allowed, ARRAY_SIZE(allowed));
+
+	return r ? r : io_uring_register(fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
 }
 
 int uring_open(struct io **out, struct kport *kp, unsigned int pair)
@@ -288,6 +308,8 @@ int uring_open(struct io **out, struct kport *kp, unsigned int pair)
 		return r;
 	}
 	r = io_uring_register_files(&u->ring, &kp->fds[pair], 1);
+	if (!r)
+		r = restrict_ring(&u->ring);
 	if (r) {
 		close_uring(&u->io);
 		return r;

@@ -91,6 +91,9 @@ static const char *connect_why(int err)
 		return "the socket is not of the stream type";
 	case -ECONNREFUSED:
 		return "nobody listens on the socket";
+	case -EACCES:
+		return "no permission; run as the socket's owner or group (--user, in a unit "
+		       "User=)";
 	case -ETIMEDOUT:
 		return "the peer does not accept the connection";
 	default:

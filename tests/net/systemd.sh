@@ -3,8 +3,8 @@
 # timeout: 240
 #
 # The units, as `make install` has them, under a real systemd (container.sh): start, what they
-# are confined to, reload, restart, watchdog, wrong options, the socket unit, and what is left
-# after the stop: nothing.
+# are confined to, reload, restart, watchdog, wrong options, the socket unit, the recipes of
+# README.md, and what is left after the stop: nothing.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/container.sh"
 need_root
@@ -100,7 +100,8 @@ wait_until 5 forwarded || fail "no frames: $(stats)"
 # ---- what it is confined to ----
 
 main=$(property vnet0 MainPID)
-of() { awk -v name="$1:" '$1 == name { print $2 }' "$ROOT/proc/$main/status"; }
+# of FIELD [PID]
+of() { awk -v name="$1:" '$1 == name { print $2 }' "$ROOT/proc/${2:-$main}/status"; }
 user=$(inside id -u vubridge)
 [ "$(of Uid) $(of CapEff) $(of CapPrm) $(of CapAmb) $(of NoNewPrivs) $(of Seccomp)" = \
   "$user 0000000000000000 0000000000000000 0000000000000000 1 2" ] ||
@@ -227,6 +228,44 @@ wait_status vnet1 'vnet1: carrier on*'
 stop "${PID[client]}"
 inside systemctl stop vubridge@vnet1.socket vubridge@vnet1.service
 nothing_left vnet1
+
+# ---- what README.md says, word for word; the switch is the test's peer ----
+
+# recipe N: runs the Nth piece of code behind "Under systemd", without the switch's own commands
+recipe() {
+  awk -v n="$1" '/^Under systemd/ { on = 1 } !on { next }
+    /^```$/ { fences++; next } fences == 2 * n - 1' "$top_srcdir/README.md" |
+    awk '!/^ovs-vsctl / && !more; { more = /^ovs-vsctl .*\\$/ || (more && /\\$/) }' |
+    sed "s,/etc/vubridge/,$etc/,g" >"$TMP/recipe"
+  [ -s "$TMP/recipe" ] || fail "README.md has no recipe $1"
+  inside sh -ex <"$TMP/recipe" >"$TMP/recipe.log" 2>&1 || fail "recipe $1 of README.md: $(cat "$TMP/recipe.log")"
+}
+# restarts NAME
+restarts() { property "$1" NRestarts; }
+
+recipe 1
+wait_state vnet0 active
+start client nsenter -t "$container_init" -m -n -- /opt/vu_peer --client --socket /run/vubridge/vnet0.sock --mode sink
+wait_status vnet0 'vnet0: carrier on*'
+[ "$(restarts vnet0)" = 0 ] || fail "recipe 1 restarts"
+stop "${PID[client]}"
+systemctl_ok disable --now vubridge@vnet0.socket vubridge@vnet0.service
+nothing_left vnet0
+
+# as OVS makes it: root's, which others may read
+mkdir "$ROOT/run/openvswitch"
+start switch nsenter -t "$container_init" -m -n -- sh -c 'umask 022 && exec "$0" "$@"' \
+  /opt/vu_peer --socket /run/openvswitch/vhu2 --mode sink
+wait_until 5 test -S "$ROOT/run/openvswitch/vhu2" || fail "no peer"
+[ "$(inside stat -c '%U %a' /run/openvswitch/vhu2)" = 'root 755' ] || fail "not as OVS makes it"
+recipe 2
+wait_status vnet2 'vnet2: carrier on*'
+[ "$(restarts vnet2)" = 0 ] || fail "recipe 2 restarts"
+[ "$(of CapEff "$(property vnet2 MainPID)")" = 0000000000000000 ] || fail "root with its powers"
+systemctl_ok disable --now vubridge@vnet2.service
+nothing_left vnet2
+stop "${PID[switch]}"
+rm -r "$ROOT/etc/systemd/system/vubridge@vnet2.service.d"
 
 # ---- as if nothing had been ----
 

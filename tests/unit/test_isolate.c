@@ -80,6 +80,27 @@ static long make_file(void)
 	return open("/tmp/test_isolate", O_CREAT | O_WRONLY, 0600);
 }
 
+static long write_file(void)
+{
+	return open("/dev/null", O_WRONLY | O_CLOEXEC);
+}
+
+static long change_file(void)
+{
+	return open("/dev/null", O_RDWR | O_CLOEXEC);
+}
+
+static long make_nameless_file(void)
+{
+	return open("/tmp", O_TMPFILE | O_RDWR, 0600);
+}
+
+/* The flag alone: who may open for writing as well is not let in by that. */
+static long make_nameless_file_to_read(void)
+{
+	return open("/tmp", O_TMPFILE | O_RDONLY, 0600);
+}
+
 static long make_code(void)
 {
 	return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
@@ -141,9 +162,11 @@ static long call_vhost(void)
 static void test_forbidden(void **state)
 {
 	static long (*const calls[])(void) = {
-		exec,		make_process, make_thread,   make_file,	 make_code,
-		turn_into_code, inet_socket,  packet_socket, trace,	 type_into_terminal,
-		change_mode,	become_root,  call_uring,    call_vhost, call_ethtool,
+		exec,	    make_process,	make_thread,	    make_file,
+		write_file, change_file,	make_nameless_file, make_nameless_file_to_read,
+		make_code,  turn_into_code,	inet_socket,	    packet_socket,
+		trace,	    type_into_terminal, change_mode,	    become_root,
+		call_uring, call_vhost,		call_ethtool,
 	};
 	size_t i;
 
@@ -155,9 +178,19 @@ static void test_forbidden(void **state)
 
 /* ---- what is needed ---- */
 
-static long open_file(void)
+static long read_file(void)
 {
-	return open("/dev/null", O_RDWR | O_CLOEXEC);
+	return open("/dev/null", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+}
+
+static long read_folder(void)
+{
+	return open("/tmp", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static long look_at_path(void)
+{
+	return open("/tmp", O_PATH | O_CLOEXEC);
 }
 
 static long unix_socket(void)
@@ -182,7 +215,9 @@ static long use_memory(void)
 static void test_allowed(void **state)
 {
 	(void)state;
-	assert_int_equal(outcome(0, open_file), 0);
+	assert_int_equal(outcome(0, read_file), 0);
+	assert_int_equal(outcome(0, read_folder), 0);
+	assert_int_equal(outcome(0, look_at_path), 0);
 	assert_int_equal(outcome(0, unix_socket), 0);
 	assert_int_equal(outcome(0, netlink_socket), 0);
 	assert_int_equal(outcome(0, use_memory), 0);
@@ -202,6 +237,12 @@ static void test_uses(void **state)
 	assert_int_equal(outcome(ISOLATE_VETH, call_ethtool), EBADF);
 	assert_int_equal(outcome(ISOLATE_VETH, call_vhost), -SIGSYS);
 	assert_int_equal(outcome(ISOLATE_KERNEL, call_vhost), EBADF);
+	/* /dev/vhost-net is opened so for each connection */
+	assert_int_equal(outcome(ISOLATE_KERNEL, change_file), 0);
+	assert_int_equal(outcome(ISOLATE_KERNEL, read_file), 0);
+	assert_int_equal(outcome(ISOLATE_KERNEL, write_file), -SIGSYS);
+	assert_int_equal(outcome(ISOLATE_KERNEL, make_file), -SIGSYS);
+	assert_int_equal(outcome(ISOLATE_KERNEL, make_nameless_file), -SIGSYS);
 	/* without the capability it fails in any case, and is tried */
 	assert_int_equal(outcome(0, enter_namespace), EPERM);
 	assert_int_equal(outcome(ISOLATE_NAMESPACES, enter_namespace), EBADF);

@@ -337,22 +337,150 @@ static void test_order(void **state)
 	assert_string_equal(written(b), "t: off (2 times more)\nt: on (3 times more)\n");
 }
 
-/* More different lines than are remembered: what is pushed out is told before. */
-static void test_many(void **state)
+static unsigned int count_lines(const char *text)
+{
+	unsigned int n = 0;
+
+	for (; (text = strchr(text, '\n')); text++)
+		n++;
+	return n;
+}
+
+/* All that was written since the last call, which may be much; to be freed. */
+static char *all_written(struct bench *b)
+{
+	off_t size = lseek(b->file, 0, SEEK_END);
+	char *text = calloc(1, (size_t)size + 1);
+
+	assert_non_null(text);
+	assert_int_equal(pread(b->file, text, (size_t)size, 0), size);
+	assert_int_equal(ftruncate(b->file, 0), 0);
+	lseek(b->file, 0, SEEK_SET);
+	return text;
+}
+
+static void assert_written(struct bench *b, unsigned int lines)
+{
+	char *text = all_written(b);
+
+	assert_int_equal(count_lines(text), lines);
+	free(text);
+}
+
+/* However many different lines come in turn, each has one line a second. */
+static void in_turn(struct bench *b, unsigned int tags, unsigned int rounds, uint64_t nap)
+{
+	unsigned int i, k;
+	char tag[16], *text;
+
+	for (k = 0; k < rounds; k++) {
+		for (i = 0; i < tags; i++) {
+			snprintf(tag, sizeof(tag), "t%u", i);
+			log_warning(tag, "again");
+		}
+		now += nap;
+		assert_in_range(log_settle(), k ? 1 : 0, SECOND);
+	}
+	text = all_written(b);
+	assert_int_equal(count_lines(text), tags);
+	assert_null(strstr(text, "more)"));
+	free(text);
+	now += SECOND;
+	assert_int_equal(log_settle(), 0);
+	text = all_written(b);
+	assert_int_equal(count_lines(text), tags);
+	snprintf(tag, sizeof(tag), "(%u times", rounds - 1);
+	for (i = 0, k = 0; text[i]; i++)
+		k += !strncmp(text + i, tag, strlen(tag));
+	assert_int_equal(k, tags);
+	free(text);
+	now += 2 * SECOND;
+}
+
+static void test_tags_in_turn(void **state)
+{
+	in_turn(*state, 17, 50, SECOND / 100);
+	in_turn(*state, 24, 50, SECOND / 100);
+	in_turn(*state, 300, 9, SECOND / 10);
+	in_turn(*state, 1000, 3, SECOND / 10);
+}
+
+/* Some of each lane of as many pairs as there may be, for ten seconds. */
+static void test_lanes_in_turn(void **state)
+{
+	struct bench *b = *state;
+	unsigned int round, pair, lines = 0;
+	char *text;
+
+	for (round = 0; round < 1000; round++) {
+		for (pair = 0; pair < 128; pair++) {
+			log_queue(LOG_WARNING, "vnet0", 'r', pair, "broken");
+			log_queue(LOG_WARNING, "vnet0", 't', pair, "broken");
+			log_queue(LOG_NOTICE, "vnet0", 't', pair, "mended");
+		}
+		now += SECOND / 100;
+		log_settle();
+		if (round % 100 == 98) {
+			text = all_written(b);
+			lines += count_lines(text);
+			assert_int_equal(lines, 128 * 3 * (round / 100 + 1));
+			free(text);
+		}
+	}
+	log_finish();
+}
+
+/* What comes later is held back for as long as its own second lasts. */
+static void test_own_seconds(void **state)
 {
 	struct bench *b = *state;
 	unsigned int i;
 
+	log_warning("t", "a");
+	now += SECOND / 2;
+	log_warning("t", "b");
+	for (i = 0; i < 2; i++) {
+		log_warning("t", "b");
+		log_warning("t", "a");
+	}
+	assert_string_equal(written(b), "t: a\nt: b\n");
+	assert_int_equal(log_settle(), SECOND / 2);
+	now += SECOND / 2;
+	assert_int_equal(log_settle(), SECOND / 2);
+	assert_string_equal(written(b), "t: a (2 times more)\n");
+	now += SECOND / 2;
+	assert_int_equal(log_settle(), 0);
+	assert_string_equal(written(b), "t: b (2 times more)\n");
+}
+
+/* More different lines than are remembered: what is pushed out is told before. */
+static void test_many(void **state)
+{
+	struct bench *b = *state;
+	unsigned int i, told = 0;
+	const char *p;
+	char *text;
+
 	log_warning("t", "first");
 	log_warning("t", "first");
-	for (i = 0; i < 40; i++) {
+	for (i = 0; i < 5000; i++) {
 		now++;
 		log_warning("t", "line %u", i);
 	}
-	written(b);
-	assert_non_null(strstr(b->text, "t: first (once more)\n"));
-	assert_non_null(strstr(b->text, "t: line 39\n"));
+	text = all_written(b);
+	assert_int_equal(count_lines(text), 5002);
+	for (p = text; (p = strstr(p, "t: first (once more)\n")); p++)
+		told++;
+	assert_int_equal(told, 1);
+	assert_non_null(strstr(text, "t: line 4999\n"));
+	free(text);
 	assert_int_equal(log_settle(), 0);
+	/* the newest of them are known */
+	log_warning("t", "line 4999");
+	log_warning("t", "line 4200");
+	assert_written(b, 0);
+	log_finish();
+	assert_written(b, 2);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -360,10 +488,11 @@ static void test_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_plain),    TEST(test_level),	     TEST(test_long),
-		TEST(test_terminal), TEST(test_journal),     TEST(test_repeated),
-		TEST(test_endless),  TEST(test_asked),	     TEST(test_order),
-		TEST(test_many),     TEST(test_others_pass),
+		TEST(test_plain),	TEST(test_level),	  TEST(test_long),
+		TEST(test_terminal),	TEST(test_journal),	  TEST(test_repeated),
+		TEST(test_endless),	TEST(test_asked),	  TEST(test_order),
+		TEST(test_many),	TEST(test_others_pass),	  TEST(test_tags_in_turn),
+		TEST(test_own_seconds), TEST(test_lanes_in_turn),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

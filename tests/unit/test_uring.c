@@ -13,6 +13,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <liburing.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -331,6 +332,57 @@ static void ring_dies_read_plainly(void **state)
 	ring_dies(uring_rig_begin_with(state, fd));
 }
 
+/* The port's ring, mapped once more: whoever has its descriptor can do that. */
+static void map_ring(struct io_uring *ring, int fd)
+{
+	struct io_uring_params params = {0};
+	struct io_uring alike;
+
+	/* where its parts are, a ring of this size tells */
+	assert_int_equal(io_uring_queue_init_params(IO_BATCH, &alike, &params), 0);
+	io_uring_queue_exit(&alike);
+	assert_int_equal(io_uring_queue_mmap(fd, &params, ring), 0);
+	/* it was used already */
+	ring->sq.sqe_head = ring->sq.sqe_tail = *ring->sq.ktail;
+}
+
+static int result_of(struct io_uring *ring)
+{
+	struct io_uring_cqe *cqe;
+	int r = io_uring_submit_and_wait(ring, 1);
+
+	assert_true(r >= 0);
+	assert_int_equal(io_uring_peek_cqe(ring, &cqe), 0);
+	r = cqe->res;
+	io_uring_cqe_seen(ring, cqe);
+	return r;
+}
+
+/* What passes no filter of system calls: the ring itself does nothing but move frames. */
+static void moves_frames_alone(void **state)
+{
+	struct uring_rig *b = uring_rig_begin(state);
+	struct iovec iov = {b->bytes[0], 100};
+	int fd = uring_rig_fd();
+	struct io_uring_sqe *sqe;
+	struct io_uring ring;
+
+	assert_true(fd >= 0);
+	map_ring(&ring, dup(fd));
+	io_uring_prep_openat(io_uring_get_sqe(&ring), AT_FDCWD, "/dev/null", O_RDWR, 0);
+	assert_int_equal(result_of(&ring), -EACCES);
+	io_uring_prep_socket(io_uring_get_sqe(&ring), AF_INET, SOCK_STREAM, 0, 0);
+	assert_int_equal(result_of(&ring), -EACCES);
+	io_uring_prep_connect(io_uring_get_sqe(&ring), b->port.fd, NULL, 0);
+	assert_int_equal(result_of(&ring), -EACCES);
+	sqe = io_uring_get_sqe(&ring);
+	io_uring_prep_readv(sqe, 0, &iov, 1, 0);
+	sqe->flags |= IOSQE_BUFFER_SELECT;
+	assert_int_equal(result_of(&ring), -EACCES);
+	assert_int_equal(io_uring_register_eventfd(&ring, fd), -EACCES);
+	io_uring_queue_exit(&ring);
+}
+
 static unsigned int open_fds(void)
 {
 	unsigned int n = 0;
@@ -400,6 +452,7 @@ int main(void)
 		TEST(gap_amid_reads),
 		TEST(ring_dies_on_send),
 		TEST(ring_dies_read_plainly),
+		TEST(moves_frames_alone),
 		TEST(not_vectored),
 		TEST(no_descriptor_left),
 		TEST(bad_descriptor),
