@@ -19,7 +19,7 @@ inode() { stat -c %i "$1"; }
 # a group that is not ours, which the files would have anyway
 pair_start --server --socket-mode 0660 --socket-group 4242
 [ "$(stat -c '%a %u %g' "$SOCK_A")" = '660 0 4242' ] || fail "mode and group: $(stat "$SOCK_A")"
-grep -q 'listening for the backend' "$TMP/va.log" || fail "it does not say that it listens"
+wait_until 5 grep -q 'listening for the backend' "$TMP/va.log" || fail "it does not say that it listens"
 client_start peer
 pair_wait up
 pair_ping
