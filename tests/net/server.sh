@@ -88,10 +88,10 @@ flood
 client_start peer
 pair_wait up 20
 wait_until 10 ping_ok "$NS_A" 10.0.0.2 || fail "after the flood"
-offs=$(log_lines va 'carrier off')
+offs=$(log_times va 'carrier off')
 flood
 wait_until 10 ping_ok "$NS_A" 10.0.0.2 || fail "after the second flood"
-[ "$(log_lines va 'carrier off')" = "$offs" ] || fail "the flood cost the carrier"
+[ "$(log_times va 'carrier off')" = "$offs" ] || fail "the flood cost the carrier"
 [ "$(fds "${PID[va]}")" = "$before" ] || fail "descriptors leak: $before, $(fds "${PID[va]}")"
 [ "$(rss_kb "${PID[va]}")" -lt $((memory + ${RSS_SLACK_KB:-1024})) ] || fail "memory leaks"
 [ "$(wc -l <"$TMP/va.log")" -lt 60 ] || fail "a line for each: $(wc -l <"$TMP/va.log")"
