@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Kernel UAPI constants that the oldest supported kernel headers (6.1, Debian 12)
+ * Kernel UAPI constants that the oldest supported kernel headers (5.14, EL 9)
  * lack. Whether the running kernel knows them is found out by asking it.
  */
 #ifndef BASE_UAPI_H
@@ -29,6 +29,11 @@
 #endif
 #ifndef TUN_F_USO6
 #define TUN_F_USO6 0x40 /* 6.2 */
+#endif
+
+/* linux/virtio_config.h */
+#ifndef VIRTIO_F_IN_ORDER
+#define VIRTIO_F_IN_ORDER 35 /* 5.18 */
 #endif
 
 /* linux/virtio_net.h */

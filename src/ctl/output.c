@@ -63,6 +63,28 @@ void output_age(char text[OUTPUT_TIME], double since)
 			 age % units[i].seconds / units[i + 1].seconds, units[i + 1].unit);
 }
 
+const char *output_scaled(char text[OUTPUT_SCALED], double value)
+{
+	static const char units[] = "KMGTPE";
+	const char *unit = "";
+	char letter[2] = "";
+	size_t i;
+
+	/* what rounds to a thousand is one of the next unit */
+	for (i = 0; (value >= 999.5 || value <= -999.5) && i < sizeof(units) - 1; i++) {
+		value /= 1000;
+		letter[0] = units[i];
+		unit = letter;
+	}
+	if (unit[0] && value < 9.995 && value > -9.995)
+		snprintf(text, OUTPUT_SCALED, "%.2f%s", value, unit);
+	else if (unit[0] && value < 99.95 && value > -99.95)
+		snprintf(text, OUTPUT_SCALED, "%.1f%s", value, unit);
+	else
+		snprintf(text, OUTPUT_SCALED, "%.0f%s", value, unit);
+	return text;
+}
+
 const char *output_string(const json_t *object, const char *key)
 {
 	const char *s = json_string_value(json_object_get(object, key));

@@ -29,6 +29,10 @@ void output_time(char text[OUTPUT_TIME], double time);
 /* "1h 2m" since then, until now. */
 void output_age(char text[OUTPUT_TIME], double time);
 
+/* "123", "12.3K", "1.23G": three places and a unit of a thousand, written to @text. */
+#define OUTPUT_SCALED 32u
+const char *output_scaled(char text[OUTPUT_SCALED], double value);
+
 /* What stands in @object under @key; "" and 0 when that is nothing of the kind. */
 const char *output_string(const json_t *object, const char *key);
 json_int_t output_integer(const json_t *object, const char *key);

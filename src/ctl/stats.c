@@ -5,19 +5,17 @@
  */
 #include "ctl/stats.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "base/util.h"
 #include "ctl/output.h"
+#include "ctl/watch.h"
 
 #define INTERVAL_MAX 3600
-#define SCREEN_MAX   65536
+/* In a live view a total from here on is told in units; it has 14 places. */
+#define TOTAL_MAX 100000000000000
 
 /* ---- reading ---- */
 
@@ -84,86 +82,146 @@ static json_t *total(const json_t *stats)
 
 /* What two lanes of a pair, or of all, have to show, now and before. */
 struct pair {
+	const struct stats_look *look;
 	const json_t *rx, *tx, *rx_before, *tx_before;
-	double seconds; /* 0: without rates */
 };
 
-static void print_value(const json_t *now, const json_t *before, double seconds)
+static bool is_live(const struct stats_look *look)
 {
+	return look->columns > 0;
+}
+
+static bool is_narrow(const struct stats_look *look)
+{
+	return is_live(look) && look->columns < STATS_COLUMNS;
+}
+
+static void print_value(const struct stats_look *look, const json_t *now)
+{
+	char text[OUTPUT_SCALED];
+	int width = is_live(look) ? 14 : 20;
+
+	if (is_narrow(look))
+		return;
+	if (!json_is_integer(now))
+		fprintf(look->out, " %*s", width, json_is_null(now) ? "unknown" : "-");
+	else if (is_live(look) && json_integer_value(now) >= TOTAL_MAX)
+		fprintf(look->out, " %*s", width,
+			output_scaled(text, (double)json_integer_value(now)));
+	else
+		fprintf(look->out, " %*lld", width, json_integer_value(now));
+}
+
+static void print_rate(const struct stats_look *look, const json_t *now, const json_t *before)
+{
+	char text[OUTPUT_SCALED];
+	int width = is_live(look) ? 9 : 12;
 	double rate;
 
-	if (!json_is_integer(now))
-		printf(" %20s", json_is_null(now) ? "unknown" : "-");
-	else
-		printf(" %20lld", json_integer_value(now));
-	if (seconds <= 0)
+	if (look->seconds <= 0 && !is_live(look))
 		return;
-	if (!json_is_integer(now) || !json_is_integer(before)) {
-		printf(" %14s", "");
+	if (look->seconds <= 0 || !json_is_integer(now) || !json_is_integer(before)) {
+		fprintf(look->out, " %*s", width + 2, "");
 		return;
 	}
-	rate = (double)(json_integer_value(now) - json_integer_value(before)) / seconds;
-	printf(" %12.0f/s", rate);
+	rate = (double)(json_integer_value(now) - json_integer_value(before)) / look->seconds;
+	if (is_live(look))
+		fprintf(look->out, " %*s/s", width, output_scaled(text, rate));
+	else
+		fprintf(look->out, " %*.0f/s", width, rate);
 }
 
 static void print_row(const struct pair *p, const char *label, const char *key)
 {
-	printf("    %-18s", label);
-	print_value(json_object_get(p->rx, key), json_object_get(p->rx_before, key), p->seconds);
-	print_value(json_object_get(p->tx, key), json_object_get(p->tx_before, key), p->seconds);
-	putchar('\n');
+	const json_t *rx = json_object_get(p->rx, key), *tx = json_object_get(p->tx, key);
+
+	fprintf(p->look->out, "    %-18s", label);
+	print_value(p->look, rx);
+	print_rate(p->look, rx, json_object_get(p->rx_before, key));
+	print_value(p->look, tx);
+	print_rate(p->look, tx, json_object_get(p->tx_before, key));
+	fputc('\n', p->look->out);
 }
 
 static struct pair drops_of(const struct pair *p)
 {
 	return (struct pair){
+		.look = p->look,
 		.rx = json_object_get(p->rx, "drops"),
 		.tx = json_object_get(p->tx, "drops"),
 		.rx_before = json_object_get(p->rx_before, "drops"),
 		.tx_before = json_object_get(p->tx_before, "drops"),
-		.seconds = p->seconds,
 	};
 }
 
-/* A row for each key that either lane has. */
-static void print_rows(const struct pair *p, const char *prefix)
+/* A live view has no room for what has never happened. */
+static bool is_shown(const struct stats_look *look, const json_t *value)
 {
-	const json_t *value;
+	if (!value || json_is_object(value))
+		return false;
+	return !is_live(look) || !json_is_integer(value) || json_integer_value(value);
+}
+
+static bool row_is_shown(const struct pair *p, const char *key)
+{
+	return is_shown(p->look, json_object_get(p->rx, key)) ||
+	       is_shown(p->look, json_object_get(p->tx, key));
+}
+
+/* A row for each key that either lane has. Returns how many are shown. */
+static unsigned int print_rows(const struct pair *p, const char *prefix, bool count_only)
+{
+	const json_t *lanes[] = {p->rx, p->tx}, *value;
+	unsigned int i, n = 0;
 	const char *key;
 	char label[64];
 
-	json_object_foreach((json_t *)p->rx, key, value)
-	{
-		snprintf(label, sizeof(label), "%s%s", prefix, key);
-		if (!json_is_object(value))
-			print_row(p, label, key);
+	for (i = 0; i < ARRAY_SIZE(lanes); i++) {
+		json_object_foreach((json_t *)lanes[i], key, value)
+		{
+			if (!row_is_shown(p, key) || (i && json_object_get(p->rx, key)))
+				continue;
+			n++;
+			snprintf(label, sizeof(label), "%s%s", prefix, key);
+			if (!count_only)
+				print_row(p, label, key);
+		}
 	}
-	json_object_foreach((json_t *)p->tx, key, value)
-	{
-		snprintf(label, sizeof(label), "%s%s", prefix, key);
-		if (!json_is_object(value) && !json_object_get(p->rx, key))
-			print_row(p, label, key);
-	}
+	return n;
 }
 
-static void print_pair(const char *title, const json_t *now, const json_t *before, double seconds)
+static void print_title(const struct stats_look *look, const char *title)
+{
+	if (is_narrow(look))
+		fprintf(look->out, "  %-20s %11s %11s\n", title, "rx", "tx");
+	else if (is_live(look))
+		fprintf(look->out, "  %-20s %14s %11s %14s\n", title, "rx", "", "tx");
+	else
+		fprintf(look->out, "  %-20s %20s%*s %20s\n", title, "rx",
+			look->seconds > 0 ? 15 : 0, "", "tx");
+}
+
+static void print_pair(const struct stats_look *look, const char *title, const json_t *now,
+		       const json_t *before)
 {
 	const struct pair p = {
+		.look = look,
 		.rx = json_object_get(now, "rx"),
 		.tx = json_object_get(now, "tx"),
 		.rx_before = json_object_get(before, "rx"),
 		.tx_before = json_object_get(before, "tx"),
-		.seconds = seconds,
 	};
 	const struct pair drops = drops_of(&p);
 
-	printf("  %-20s %20s%*s %20s\n", title, "rx", seconds > 0 ? 15 : 0, "", "tx");
-	print_rows(&p, "");
-	print_rows(&drops, "drop ");
+	if (is_live(look) && !print_rows(&p, "", true) && !print_rows(&drops, "", true))
+		return;
+	print_title(look, title);
+	print_rows(&p, "", false);
+	print_rows(&drops, "drop ", false);
 }
 
 /* Those that there is one of, or one of each worker: name and value on a line. */
-static void print_others(const json_t *object, const char *prefix)
+static void print_others(const struct stats_look *look, const json_t *object, const char *prefix)
 {
 	const json_t *value;
 	const char *key;
@@ -175,37 +233,72 @@ static void print_others(const json_t *object, const char *prefix)
 		if (!strcmp(key, "gauges")) /* are what show shows */
 			continue;
 		if (json_is_object(value))
-			print_others(value, "drop ");
+			print_others(look, value, "drop ");
 		else if (json_is_null(value))
-			printf("  %-20s %20s\n", label, "unknown");
-		else
-			printf("  %-20s %20lld\n", label, json_integer_value(value));
+			fprintf(look->out, "  %-20s %*s\n", label, is_live(look) ? 14 : 20,
+				"unknown");
+		else if (is_shown(look, value))
+			fprintf(look->out, "  %-20s %*lld\n", label, is_live(look) ? 14 : 20,
+				json_integer_value(value));
 	}
+}
+
+static void print_queues(const struct stats_look *look, const json_t *stats, const json_t *before)
+{
+	json_t *queues_before = json_object_get(before, "queues"), *queue;
+	char title[64];
+	size_t i;
+
+	json_array_foreach(json_object_get(stats, "queues"), i, queue)
+	{
+		snprintf(title, sizeof(title), "queue %zu", i);
+		print_pair(look, title, queue, json_array_get(queues_before, i));
+	}
+}
+
+static bool has_several_queues(const json_t *stats)
+{
+	return json_array_size(json_object_get(stats, "queues")) > 1;
+}
+
+void stats_print_totals(const struct stats_look *look, const json_t *stats, const json_t *before)
+{
+	json_t *all = total(stats), *all_before = total(before);
+
+	fprintf(look->out, "%s\n", output_string(stats, "interface"));
+	if (has_several_queues(stats))
+		print_pair(look, "all queues", all, all_before);
+	else
+		print_queues(look, stats, before);
+	if (is_live(look))
+		print_others(look, json_object_get(stats, "bridge"), "");
+	json_decref(all);
+	json_decref(all_before);
+}
+
+void stats_print_details(const struct stats_look *look, const json_t *stats, const json_t *before)
+{
+	json_t *worker;
+	char title[64];
+	size_t i;
+
+	if (has_several_queues(stats))
+		print_queues(look, stats, before);
+	json_array_foreach(json_object_get(stats, "workers"), i, worker)
+	{
+		snprintf(title, sizeof(title), "worker %zu ", i);
+		print_others(look, worker, title);
+	}
+	if (!is_live(look))
+		print_others(look, json_object_get(stats, "bridge"), "");
 }
 
 void stats_print(const json_t *stats, const json_t *before, double seconds)
 {
-	json_t *queues = json_object_get(stats, "queues"), *queue, *worker, *all = total(stats);
-	json_t *queues_before = json_object_get(before, "queues"), *all_before = total(before);
-	char title[64];
-	size_t i;
+	const struct stats_look look = {.out = stdout, .seconds = seconds};
 
-	printf("%s\n", output_string(stats, "interface"));
-	if (json_array_size(queues) > 1)
-		print_pair("all queues", all, all_before, seconds);
-	json_array_foreach(queues, i, queue)
-	{
-		snprintf(title, sizeof(title), "queue %zu", i);
-		print_pair(title, queue, json_array_get(queues_before, i), seconds);
-	}
-	json_array_foreach(json_object_get(stats, "workers"), i, worker)
-	{
-		snprintf(title, sizeof(title), "worker %zu ", i);
-		print_others(worker, title);
-	}
-	print_others(json_object_get(stats, "bridge"), "");
-	json_decref(all);
-	json_decref(all_before);
+	stats_print_totals(&look, stats, before);
+	stats_print_details(&look, stats, before);
 }
 
 /* ---- once ---- */
@@ -234,68 +327,6 @@ static int once(struct ctl *ctl)
 		output_json(ctl, all);
 	else
 		json_decref(all);
-	return status;
-}
-
-/* ---- again and again ---- */
-
-struct watching {
-	json_t *last;	/* by the daemon's name, what stats_read gave */
-	double seconds; /* since then */
-};
-
-static int show_again(struct ctl *ctl, struct client *c, void *data)
-{
-	struct watching *w = data;
-	json_t *stats = stats_read(c);
-
-	if (!stats)
-		return client_fail(c);
-	if (ctl->json)
-		output_json_line(json_incref(stats));
-	else
-		stats_print(stats, json_object_get(w->last, c->name), w->seconds);
-	json_object_set_new(w->last, c->name, stats);
-	return CTL_OK;
-}
-
-/* From the top of the screen, over what stood there; what is left of that is cleared. */
-static int redraw(struct ctl *ctl, struct watching *w)
-{
-	bool terminal = !ctl->json && isatty(STDOUT_FILENO);
-	int status;
-
-	if (terminal)
-		printf("\033[H\033[2J");
-	status = client_each(ctl, show_again, w);
-	if (!ctl->json && !terminal)
-		putchar('\n');
-	fflush(stdout);
-	return status;
-}
-
-static int watch(struct ctl *ctl, double interval, long count)
-{
-	const struct timespec pause = {
-		.tv_sec = (time_t)interval,
-		.tv_nsec = (long)((interval - (double)(time_t)interval) * 1e9),
-	};
-	struct watching w = {.last = json_object()};
-	uint64_t before = now_ns(), now;
-	int status;
-
-	/* all of a screen at once, which does not flicker */
-	setvbuf(stdout, NULL, _IOFBF, SCREEN_MAX);
-	status = redraw(ctl, &w);
-
-	while (status == CTL_OK && --count != 0) {
-		nanosleep(&pause, NULL);
-		now = now_ns();
-		w.seconds = (double)(now - before) / 1e9;
-		before = now;
-		status = redraw(ctl, &w);
-	}
-	json_decref(w.last);
 	return status;
 }
 

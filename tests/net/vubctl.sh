@@ -182,8 +182,45 @@ ctl -i $a_path stats -w 0.3 -n 3 >"$TMP/live.txt"
 [ "$(grep -c '^vnet0$' "$TMP/live.txt")" = 3 ] || fail "stats -w: $(cat "$TMP/live.txt")"
 grep -qE '^    frames +[0-9]+ +[1-9][0-9]*/s +[0-9]+ +[1-9][0-9]*/s$' "$TMP/live.txt" ||
   fail "no rates: $(cat "$TMP/live.txt")"
-[ "$(on_terminal "$VUBCTL" -i $a_path stats -w 0.2 -n 2 | grep -c $'\033\\[H')" = 2 ] || fail "it does not redraw"
 [ "$(ctl -j -i $a_path stats -w 0.2 -n 2 | jq -s length)" = 2 ] || fail "stats -w -j"
+
+# in a terminal: all that matters fits, without what is 0, and leaves the screen as it was
+terminal() { python3 "$LIB_DIR/terminal.py" "$@" >"$TMP/terminal.txt" || fail "terminal $*: $(cat "$TMP/terminal.txt")"; }
+alternate() { sed '/^-----/,$d' "$TMP/terminal.txt"; }
+ordinary() { sed '1,/^-----/d' "$TMP/terminal.txt"; }
+# pictured PATTERN
+pictured() { alternate | grep -qE "$1" || fail "no '$1' in the live view: $(cat "$TMP/terminal.txt")"; }
+rate='[0-9]+(\.[0-9]+)?[KMG]?/s'
+terminal 24 80 -- "$VUBCTL" -i $a_path stats -w 0.3 -n 3
+[ "$(alternate | wc -l)" -le 24 ] || fail "more lines than the terminal has"
+[ "$(alternate | head -n 1)" = vnet0 ] || fail "it does not begin with the interface"
+pictured '^  all queues +rx +tx$'
+pictured "^    frames +[0-9]+ +$rate +[0-9]+ +$rate\$"
+! alternate | grep -E '^ .* 0( +0/s)? +0( +0/s)?$' || fail "rows of nothing but 0"
+ordinary | grep -q '^  all queues ' || fail "the last picture is gone with the view"
+# smaller: what counts comes first, and the rest is told of; narrow: rates alone
+terminal 8 80 -- "$VUBCTL" -i $a_path stats -w 0.3 -n 2
+pictured '^  all queues'
+pictured '^\([0-9]+ lines more: '
+terminal 24 50 -- "$VUBCTL" -i $a_path stats -w 0.3 -n 2
+pictured "^    frames +$rate +$rate\$"
+terminal 2 10 -- "$VUBCTL" -i $a_path stats -w 0.3 -n 2
+terminal 1 1 -- "$VUBCTL" -i $a_path stats -w 0.3 -n 2
+# it follows the terminal's size at once, and a signal ends it, with nothing left behind
+terminal 8 50 --then 50 80 --end INT -- "$VUBCTL" -i $a_path stats -w 60
+! alternate | grep 'lines more' || fail "it does not follow the size: $(cat "$TMP/terminal.txt")"
+pictured '^  queue 1 +rx +tx$'
+terminal 24 80 --end TERM -- "$VUBCTL" -i $a_path stats -w 0.2
+# an error is seen when the screen is the ordinary one again
+start going ip netns exec "$NS_A" "$VUBRIDGE" --path "$SOCK_A.none" --iface going --control "$TMP/going.control"
+wait_until 5 test -S "$TMP/going.control" || fail "no control socket"
+{ sleep 1 && kill -TERM "${PID[going]}"; } &
+status=0
+python3 "$LIB_DIR/terminal.py" 24 80 -- "$VUBCTL" -i "$TMP/going.control" stats -w 0.2 >"$TMP/terminal.txt" || status=$?
+wait $!
+[ "$status" = 1 ] || fail "it ends with $status when the vubridge has: $(cat "$TMP/terminal.txt")"
+ordinary | grep -q '^vubctl: .*going' || fail "no error is left to be seen: $(cat "$TMP/terminal.txt")"
+stop "${PID[going]}"
 stop "${PID[pings]}"
 
 # ---- monitor ----

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "ctl/watch.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/util.h"
+#include "ctl/live.h"
+#include "ctl/output.h"
+#include "ctl/stats.h"
+
+#define SCREEN_MAX 65536
+
+struct watching {
+	json_t *now, *before; /* by the daemon's name, what stats_read gave */
+	double seconds;	      /* between the two; 0: there was no other before */
+	uint64_t read_ns;
+};
+
+static int read_one(struct ctl *ctl, struct client *c, void *data)
+{
+	struct watching *w = data;
+	json_t *stats = stats_read(c);
+
+	(void)ctl;
+	if (!stats)
+		return client_fail(c);
+	json_object_set_new(w->now, c->name, stats);
+	return CTL_OK;
+}
+
+static int read_all(struct ctl *ctl, struct watching *w)
+{
+	uint64_t now = now_ns();
+
+	w->seconds = w->read_ns ? (double)(now - w->read_ns) / 1e9 : 0;
+	w->read_ns = now;
+	json_decref(w->before);
+	w->before = w->now;
+	w->now = json_object();
+	return client_each(ctl, read_one, w);
+}
+
+/* ---- one below the other, for whoever reads them ---- */
+
+static void print(const struct ctl *ctl, const struct watching *w)
+{
+	const char *name;
+	json_t *stats;
+
+	json_object_foreach(w->now, name, stats)
+	{
+		if (ctl->json)
+			output_json_line(json_incref(stats));
+		else
+			stats_print(stats, json_object_get(w->before, name), w->seconds);
+	}
+	if (!ctl->json)
+		putchar('\n');
+	fflush(stdout);
+}
+
+static int print_again(struct ctl *ctl, struct watching *w, uint64_t interval_ns, long count)
+{
+	int status = read_all(ctl, w);
+
+	print(ctl, w);
+	while (status == CTL_OK && --count != 0) {
+		const struct timespec pause = {
+			.tv_sec = (time_t)(interval_ns / UINT64_C(1000000000)),
+			.tv_nsec = (long)(interval_ns % UINT64_C(1000000000)),
+		};
+
+		nanosleep(&pause, NULL);
+		status = read_all(ctl, w);
+		print(ctl, w);
+	}
+	return status;
+}
+
+/* ---- in a terminal ---- */
+
+static int make_picture(struct live_picture *p, const struct watching *w, unsigned int columns)
+{
+	struct stats_look look = {.seconds = w->seconds, .columns = columns};
+	const json_t *before;
+	const char *name;
+	json_t *stats;
+
+	if (live_picture_open(p))
+		return ctl_fail("out of memory");
+	json_object_foreach(w->now, name, stats)
+	{
+		before = json_object_get(w->before, name);
+		look.out = p->totals;
+		stats_print_totals(&look, stats, before);
+		look.out = p->details;
+		if (json_object_size(w->now) > 1)
+			fprintf(look.out, "%s\n", name);
+		stats_print_details(&look, stats, before);
+	}
+	return CTL_OK;
+}
+
+/* The picture stays in @p, in the place of the one before. */
+static int draw(const struct live *l, struct live_picture *p, const struct watching *w)
+{
+	int status;
+
+	live_picture_close(p);
+	status = make_picture(p, w, l->columns);
+	if (status == CTL_OK)
+		live_draw(l, p);
+	return status;
+}
+
+static int watch_live(struct ctl *ctl, struct watching *w, uint64_t interval_ns, long count)
+{
+	struct live_picture picture = {0};
+	enum live_event event;
+	struct live live;
+	int status, r = live_open(&live);
+
+	if (r)
+		return ctl_fail("stats -w: %s", strerror(-r));
+	do {
+		status = read_all(ctl, w);
+		do {
+			event = LIVE_LEAVE;
+			if (status == CTL_OK)
+				status = draw(&live, &picture, w);
+			if (status == CTL_OK && count != 1)
+				event = live_wait(&live, w->read_ns + interval_ns);
+		} while (event == LIVE_SIZE);
+		count -= count > 0;
+	} while (status == CTL_OK && event == LIVE_TIME);
+	live_close(&live, &picture);
+	live_picture_close(&picture);
+	return status;
+}
+
+int watch(struct ctl *ctl, double interval, long count)
+{
+	struct watching w = {.now = json_object()};
+	uint64_t interval_ns = (uint64_t)(interval * 1e9);
+	int status;
+
+	/* all of a screen at once, which does not flicker */
+	setvbuf(stdout, NULL, _IOFBF, SCREEN_MAX);
+	if (!ctl->json && isatty(STDOUT_FILENO))
+		status = watch_live(ctl, &w, interval_ns, count);
+	else
+		status = print_again(ctl, &w, interval_ns, count);
+	json_decref(w.now);
+	json_decref(w.before);
+	return status;
+}
