@@ -83,6 +83,19 @@ log "$written frames written, $received received; $read_frames read in $packets 
 [ "$packets" -gt 0 ] && { [ "$read_frames" = $((packets * 60)) ] || [ "$read_frames" = "$packets" ]; } ||
   fail "$read_frames frames counted in $packets packets"
 
+# ---- flame graph ----
+
+flame() { python3 "$top/bench/flame.py" "$@"; }
+printf '%s\n' 'worker  1 [001] 1.0: cpu-clock:' '	ffff01 tun_get_user+0x1 ([kernel.kallsyms])' \
+  '	5501 <run>+0x2 (/usr/bin/vubridge)' '' 'worker  1 [001] 1.1: cpu-clock:' \
+  '	5501 <run>+0x9 (/usr/bin/vubridge)' '' | flame 'a & b' >"$TMP/flame.svg" || fail "flame.py"
+python3 -c 'import sys, xml.dom.minidom; xml.dom.minidom.parse(sys.argv[1])' "$TMP/flame.svg" ||
+  fail "no XML: $(cat "$TMP/flame.svg")"
+for text in 'a &amp; b: 2 samples' '&lt;run&gt;: 100.0 %' 'tun_get_user: 50.0 %'; do
+  grep -qF "$text" "$TMP/flame.svg" || fail "no '$text' in $(cat "$TMP/flame.svg")"
+done
+if flame x </dev/null 2>/dev/null; then fail "a flame graph of nothing"; fi
+
 # ---- report ----
 
 mkdir "$TMP/report"
