@@ -59,6 +59,7 @@ static const char help[] =
 	"  --mode cross|reflect|sink|generate   default cross: sockets 1 and 2, 3 and 4, …\n"
 	"  --client                 connect to the sockets instead\n"
 	"  --swap-mac               reflect: swap source and destination\n"
+	"  --dump                   print the first bytes of each frame from a driver\n"
 	"  --features HEX           device features to offer\n"
 	"  --no-feature NAME        not this one (may be repeated)\n"
 	"  --protocol-features HEX  protocol features to offer\n"
@@ -132,7 +133,7 @@ static const struct option options[] = {
 	{ "misbehave", 1, NULL, 'b' },	       { "after", 1, NULL, 'a' },
 	{ "misbehave-times", 1, NULL, 't' },   { "commands", 0, NULL, 'i' },
 	{ "misbehave-late", 0, NULL, 'L' },    { "misbehave-ring", 1, NULL, 'R' },
-	{ "help", 0, NULL, 'h' },
+	{ "dump", 0, NULL, 'd' },	       { "help", 0, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -149,6 +150,7 @@ static void set_option(struct peer *p, int code, const char *name, const char *v
 	case 'm': c->mode = mode_named(v); break;
 	case 'c': c->client = true; break;
 	case 'w': c->swap_mac = true; break;
+	case 'd': c->dump = true; break;
 	case 'i': p->commands = true; break;
 	case 'f': c->features = number(name, v, UINT64_MAX); break;
 	case 'n': remove_feature(c, v); break;
