@@ -235,7 +235,7 @@ wait_carrier "$NS_A" vnet0 up
 mac=020000000099
 # broadcast; request reverse: who has this address is told the same one
 logged peer3 "^frame .*: [0-9]+ bytes ffffffffffff${mac}8035000108000604""0003${mac}[0-9a-f]{8}${mac}"
-[ "$(grep -oE '^frame .*: [0-9]+ bytes f{12}'"$mac"8035 "$TMP/peer3.log" | grep -oE '[0-9]+ bytes' | sort -u)" = '60 bytes' ] ||
+[ "$(sed -nE "s/^frame .*: ([0-9]+) bytes f{12}${mac}8035.*/\1/p" "$TMP/peer3.log" | sort -u)" = 60 ] ||
   fail "the announcement's length: $(cat "$TMP/peer3.log")"
 peer_stop peer3
 

@@ -89,7 +89,8 @@ done
 grep -q 'the backend serves 2 of the 4 queue pairs' "$TMP/va.log" || fail "no line of fewer pairs"
 grep -q '3 queue pairs instead of 1 last time' "$TMP/va.log" || fail "no line of other pairs"
 count
-drops=$(grep -oE 'drops: .*' "$TMP/va.log" | tail -n 5 | grep -oE '(overflow|refused|iface_down|no_memory|other_error) [0-9]+' |
+drops=$(grep -oE 'drops: .*' "$TMP/va.log" | tail -n 5 |
+  grep -oE '(overflow|refused|iface_down|no_memory|other_error) [0-9]+' |
   awk '{ n += $2 } END { print n + 0 }')
 [ "$drops" = 0 ] || fail "dropped: $(tail -n 9 "$TMP/va.log")"
 
