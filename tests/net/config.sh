@@ -256,21 +256,25 @@ logged peer6 '^mtu .* 1400'
 peer_stop peer6
 stop "${PID[vf]}"
 
-# What comes back at once finds a veth without its carrier yet, and is lost.
+# ---- without RARP in the protocol the announcement is a frame, from the interface's address ----
+peer_start peer3 --protocol-features 0x1020b --dump
+start_vubridge vc "$NS_A" --path "$SOCK_A" --iface vnet0 --mac 02:00:00:00:00:99
+wait_iface "$NS_A" vnet0
+ip -n "$NS_A" link set vnet0 up
+wait_carrier "$NS_A" vnet0 up
+mac=020000000099
+# broadcast; request reverse: who has this address is told the same one
+logged peer3 "^frame .*: [0-9]+ bytes ffffffffffff${mac}8035000108000604""0003${mac}[0-9a-f]{8}${mac}"
+[ "$(sed -nE "s/^frame .*: ([0-9]+) bytes f{12}${mac}8035.*/\1/p" "$TMP/peer3.log" | sort -u)" = 60 ] ||
+  fail "the announcement's length: $(cat "$TMP/peer3.log")"
+peer_stop peer3
+
+# ---- the peer reflects it. What comes back at once finds a veth without its carrier yet, and is lost.
 if is_veth; then
   log "configuration followed both ways"
   exit 0
 fi
 
-# ---- without RARP in the protocol the announcement is a frame; the peer reflects it ----
-peer_start peer3 --protocol-features 0x1020b
-start_vubridge vc "$NS_A" --path "$SOCK_A" --iface vnet0 --mac 02:00:00:00:00:99
-wait_iface "$NS_A" vnet0
-ip -n "$NS_A" link set vnet0 up
-wait_carrier "$NS_A" vnet0 up
-kill -USR1 "${PID[peer3]}"
-logged peer3 '^counters .* from_driver [1-9]'
-peer_stop peer3
 cat >"$TMP/rarp.py" <<'PY'
 import socket, sys
 s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x8035))

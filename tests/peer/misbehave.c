@@ -344,6 +344,7 @@ void misbehave_frame(struct device *d, const struct vq *out)
 {
 	const struct lie *lie = current(d);
 	uint16_t *num_buffers;
+	uint8_t *buffer;
 	struct raw raw;
 
 	if (!lie || lie->kind != LIE_NUM_BUFFERS || d->miscounted ||
@@ -352,8 +353,8 @@ void misbehave_frame(struct device *d, const struct vq *out)
 	d->miscounted = true;
 	/* the buffer that was taken last; what is in it is not published yet */
 	raw_open(&raw, d, 0, (uint16_t)(vq_device_base(out) - 1));
-	num_buffers = (uint16_t *)((uint8_t *)raw_mapped(d, raw.vr.desc[raw_next_head(&raw)].addr, true) +
-				   offsetof(struct virtio_net_hdr_v1, num_buffers));
+	buffer = raw_mapped(d, raw.vr.desc[raw_next_head(&raw)].addr, true);
+	num_buffers = (uint16_t *)(buffer + offsetof(struct virtio_net_hdr_v1, num_buffers));
 	printf("lying %s: %u buffers instead of %u\n", d->path, d->config->lie.arg,
 	       le16toh(*num_buffers));
 	*num_buffers = htole16((uint16_t)d->config->lie.arg);

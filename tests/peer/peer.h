@@ -37,6 +37,7 @@ struct peer_config {
 	enum peer_mode mode;
 	bool client;    /* connect instead of listening */
 	bool swap_mac;  /* reflect: source and destination change places */
+	bool dump;      /* print what comes from the driver */
 	uint64_t features;
 	uint64_t protocol_features;
 	unsigned int pairs;

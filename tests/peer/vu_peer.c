@@ -60,6 +60,7 @@ static const char help[] =
 	"  --mode cross|reflect|sink|generate   default cross: sockets 1 and 2, 3 and 4, …\n"
 	"  --client                 connect to the sockets instead\n"
 	"  --swap-mac               reflect: swap source and destination\n"
+	"  --dump                   print the first bytes of each frame from a driver\n"
 	"  --features HEX           device features to offer\n"
 	"  --no-feature NAME        not this one (may be repeated)\n"
 	"  --protocol-features HEX  protocol features to offer\n"
@@ -69,8 +70,8 @@ static const char help[] =
 	"  --misbehave WHAT[:ARG]   one of the list below; NTH: not each such request on a\n"
 	"                           connection, but this one\n"
 	"  --after N                frames before a lie in the rings, default 10\n"
-	"  --misbehave-ring N       the ring that a lie in the rings is in, default 0: the driver's\n"
-	"                           first receive ring; 1 its first transmit ring, and so on\n"
+	"  --misbehave-ring N       the ring that a lie in the rings is in, default 0: the first\n"
+	"                           receive ring of the driver; 1: its first transmit ring, …\n"
 	"  --misbehave-times N      connections that see it, default all\n"
 	"  --misbehave-late         not before all rings of a connection run\n"
 	"  --commands               read lines from standard input and tell the drivers:\n"
@@ -133,7 +134,7 @@ static const struct option options[] = {
 	{ "misbehave", 1, NULL, 'b' },	       { "after", 1, NULL, 'a' },
 	{ "misbehave-times", 1, NULL, 't' },   { "commands", 0, NULL, 'i' },
 	{ "misbehave-late", 0, NULL, 'L' },    { "misbehave-ring", 1, NULL, 'R' },
-	{ "help", 0, NULL, 'h' },
+	{ "dump", 0, NULL, 'd' },	       { "help", 0, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -150,6 +151,7 @@ static void set_option(struct peer *p, int code, const char *name, const char *v
 	case 'm': c->mode = mode_named(v); break;
 	case 'c': c->client = true; break;
 	case 'w': c->swap_mac = true; break;
+	case 'd': c->dump = true; break;
 	case 'i': p->commands = true; break;
 	case 'f': c->features = number(name, v, UINT64_MAX); break;
 	case 'n': remove_feature(c, v); break;
