@@ -39,7 +39,8 @@ awk '/^  --/ { name = $1 }
   /^ +0 or 1$/ { print name, "0 1" }' "$tmp/text" >"$tmp/values"
 [ "$(wc -l <"$tmp/values")" -gt 5 ] || fail "--help names hardly any value"
 while read -r name words; do
-  [ "$(offered "$name" '' | grep -v '^-' | xargs)" = "$words" ] || fail "$name: not '$words' but '$(offered "$name" '' | xargs)'"
+  [ "$(offered "$name" '' | grep -v '^-' | xargs)" = "$words" ] ||
+    fail "$name: not '$words' but '$(offered "$name" '' | xargs)'"
   [ "$(offered "$name" = '' | grep -v '^-' | xargs)" = "$words" ] || fail "$name=: not '$words'"
   first=${words%% *}
   [ "$(offered "$name" = "${first:0:2}" | head -n 1)" = "$first" ] || fail "$name=${first:0:2} is not completed"

@@ -189,7 +189,9 @@ grep -qE '^    frames +[0-9]+ +[1-9][0-9]*/s +[0-9]+ +[1-9][0-9]*/s$' "$TMP/live
 [ "$(ctl -j -i $a_path stats -w 0.2 -n 2 | jq -s length)" = 2 ] || fail "stats -w -j"
 
 # in a terminal: all that matters fits, without what is 0, and leaves the screen as it was
-terminal() { python3 "$LIB_DIR/terminal.py" "$@" >"$TMP/terminal.txt" || fail "terminal $*: $(cat "$TMP/terminal.txt")"; }
+terminal() {
+  python3 "$LIB_DIR/terminal.py" "$@" >"$TMP/terminal.txt" || fail "terminal $*: $(cat "$TMP/terminal.txt")"
+}
 alternate() { sed '/^-----/,$d' "$TMP/terminal.txt"; }
 ordinary() { sed '1,/^-----/d' "$TMP/terminal.txt"; }
 # pictured PATTERN

@@ -25,7 +25,9 @@ grep -q ' 0 errors, 0 warnings' "$TMP/rpmlint.log" || fail "rpmlint"
 
 rpm -qp --scripts "$binary" >"$TMP/scripts"
 # script NAME: that scriptlet
-script() { awk -v head="^$1 scriptlet" '$0 ~ head { on = 1; next } / scriptlet \(|^[a-z]* program/ { on = 0 } on' "$TMP/scripts"; }
+script() {
+  awk -v head="^$1 scriptlet" '$0 ~ head { on = 1; next } / scriptlet \(|^[a-z]* program/ { on = 0 } on' "$TMP/scripts"
+}
 # has NAME LINE…
 has() {
   local name=$1 line
@@ -39,7 +41,8 @@ has preuninstall 'if [ $1 -eq 0 ]' "systemctl stop 'vubridge@*.socket' 'vubridge
   'rm -f /etc/systemd/system/*.wants/vubridge@*.service' 'rm -f /etc/systemd/system/*.wants/vubridge@*.socket'
 has postuninstall 'systemctl daemon-reload'
 ! grep -n '%' "$TMP/scripts" || fail "a macro is left in the scriptlets"
-! grep -nE 'systemctl .*(disable|enable|preset|restart)' "$TMP/scripts" || fail "a scriptlet gives systemctl what it does not take, or starts what runs"
+! grep -nE 'systemctl .*(disable|enable|preset|restart)' "$TMP/scripts" ||
+  fail "a scriptlet gives systemctl what it does not take, or starts what runs"
 for name in postinstall preuninstall postuninstall; do
   script $name >"$TMP/$name"
   sh -n "$TMP/$name" || fail "$name is no script"
