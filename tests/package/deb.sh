@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# timeout: 600
+# timeout: 900
 #
 # The deb is built from the tarball, twice to the same bytes, has nothing that lintian
 # complains about, and is installed into a small Debian of its own, a folder: there
