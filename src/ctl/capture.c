@@ -216,18 +216,37 @@ static void conclude(struct capture *c)
 	}
 }
 
-/* What was captured is nobody else's to read. */
+/* What was captured is nobody else's to read, also in a file that was there before. */
+static int make_private(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return 0;
+	if (st.st_mode & 077 && fchmod(fd, 0600) < 0)
+		return -errno;
+	return ftruncate(fd, 0) < 0 ? -errno : 0;
+}
+
 static int open_file(struct capture *c)
 {
-	int fd;
+	int fd, r;
 
 	if (!strcmp(c->path, "-")) {
 		c->out = stdout;
 	} else {
-		fd = open(c->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-		c->out = fd < 0 ? NULL : fdopen(fd, "w");
-		if (!c->out)
+		fd = open(c->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+		if (fd < 0)
 			return -errno;
+		r = make_private(fd);
+		c->out = r ? NULL : fdopen(fd, "w");
+		if (!c->out) {
+			r = r ? r : -errno;
+			close(fd);
+			return r;
+		}
 	}
 	setvbuf(c->out, NULL, _IOFBF, FILE_BUF);
 	return 0;

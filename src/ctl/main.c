@@ -22,7 +22,7 @@
 /* In this order a shortened verb is looked for. */
 static const struct verb verbs[] = {
 	{"show", "", "state of each vubridge", verb_show},
-	{"stats", "[-w [SECONDS]] [-n COUNT]", "counters, with -w again and again", verb_stats},
+	{"stats", "[-w [SECONDS] [-n COUNT]]", "counters, with -w again and again", verb_stats},
 	{"set", "{ mac | mtu | queues | offload | merge | poll | idle-us | log-level } VALUE ...",
 	 "change what can change at run time", verb_set},
 	{"link", "{ up | down }", "give the interface its carrier, or none", verb_link},
@@ -34,6 +34,7 @@ static const struct verb verbs[] = {
 	{"version", "", "of this program and each vubridge", verb_version},
 };
 
+#define SHORT_OPTIONS "+:i:jpsc::hV"
 static const struct option options[] = {
 	{"interface", required_argument, NULL, 'i'}, {"json", no_argument, NULL, 'j'},
 	{"pretty", no_argument, NULL, 'p'},	     {"statistics", no_argument, NULL, 's'},
@@ -112,26 +113,43 @@ static int print_help(const char *word)
 	       "  -j, --json            JSON instead of text\n"
 	       "  -p, --pretty          JSON for people\n"
 	       "  -s, --statistics      counters too\n"
-	       "  -c, --color[=WHEN]    always, never, or auto: on a terminal\n"
+	       "  -c, --color[=WHEN]    always (the same as no WHEN), never, or auto: on a "
+	       "terminal\n"
 	       "  -h, --help\n"
 	       "  -V, --version\n\n"
 	       "Exit status: 0 done, 1 refused or nobody there, 2 wrong usage.\n");
 	return CTL_OK;
 }
 
-/* "always", "never" or "auto"; a terminal is asked for no colour by NO_COLOR. */
+/* NULL (-c alone, as in ip(8)) or "always", "never", "auto": then NO_COLOR is heeded. */
 static int set_colour(struct ctl *ctl, const char *when)
 {
 	const char *off = getenv("NO_COLOR"), *term = getenv("TERM");
 	bool terminal = isatty(STDOUT_FILENO) && term && strcmp(term, "dumb");
 
-	if (!when || !strcmp(when, "auto"))
+	if (!when || !strcmp(when, "always"))
+		ctl->colour = true;
+	else if (!strcmp(when, "never"))
+		ctl->colour = false;
+	else if (!strcmp(when, "auto"))
 		ctl->colour = terminal && !(off && off[0]);
-	else if (!strcmp(when, "always") || !strcmp(when, "never"))
-		ctl->colour = when[0] == 'a';
 	else
 		return ctl_misuse("-c '%s': must be always, never or auto", when);
 	return CTL_OK;
+}
+
+/* getopt leaves the letter of what it did not like, if that is one, in optopt. */
+static int refuse_option(int code, char **argv)
+{
+	const char *word = argv[optind - 1];
+
+	if (code == ':')
+		return ctl_misuse("-%c: needs a value", optopt);
+	if (!optopt)
+		return ctl_misuse("%s: unknown option, see help", word);
+	if (strchr(SHORT_OPTIONS, optopt))
+		return ctl_misuse("%s: takes no value", word);
+	return ctl_misuse("-%c: unknown option, see help", optopt);
 }
 
 /* -1: go on; else an exit status */
@@ -163,10 +181,8 @@ static int take_option(struct ctl *ctl, int code, char **argv)
 	case 'V':
 		printf(PROGRAM " %s\n", PACKAGE_VERSION);
 		return CTL_OK;
-	case ':':
-		return ctl_misuse("%s: needs a value", argv[optind - 1]);
 	default:
-		return ctl_misuse("%s: unknown option, see help", argv[optind - 1]);
+		return refuse_option(code, argv);
 	}
 	return -1;
 }
@@ -194,7 +210,7 @@ int main(int argc, char **argv)
 	int code, status = -1;
 
 	opterr = 0;
-	while (status < 0 && (code = getopt_long(argc, argv, "+:i:jpsc::hV", options, NULL)) != -1)
+	while (status < 0 && (code = getopt_long(argc, argv, SHORT_OPTIONS, options, NULL)) != -1)
 		status = take_option(&ctl, code, argv);
 	if (status < 0)
 		status = run(&ctl, argc - optind, argv + optind);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "ctl/watch.h"
-
+/* stats: the counters, once, or again and again. */
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -11,7 +11,39 @@
 #include "ctl/output.h"
 #include "ctl/stats.h"
 
-#define SCREEN_MAX 65536
+#define INTERVAL_MAX 3600
+#define SCREEN_MAX   65536
+
+/* ---- once ---- */
+
+/* @data: the array of a JSON answer */
+static int show_once(struct ctl *ctl, struct client *c, void *data)
+{
+	json_t *stats = stats_read(c);
+
+	if (!stats)
+		return client_fail(c);
+	if (ctl->json)
+		json_array_append(data, stats);
+	else
+		stats_print(stats, NULL, 0);
+	json_decref(stats);
+	return CTL_OK;
+}
+
+static int once(struct ctl *ctl)
+{
+	json_t *all = json_array();
+	int status = client_each(ctl, show_once, all);
+
+	if (ctl->json)
+		output_json(ctl, all);
+	else
+		json_decref(all);
+	return status;
+}
+
+/* ---- again and again ---- */
 
 struct watching {
 	json_t *now, *before; /* by the daemon's name, what stats_read gave */
@@ -141,7 +173,7 @@ static int watch_live(struct ctl *ctl, struct watching *w, uint64_t interval_ns,
 	return status;
 }
 
-int watch(struct ctl *ctl, double interval, long count)
+static int watch(struct ctl *ctl, double interval, long count)
 {
 	struct watching w = {.now = json_object()};
 	uint64_t interval_ns = (uint64_t)(interval * 1e9);
@@ -156,4 +188,42 @@ int watch(struct ctl *ctl, double interval, long count)
 	json_decref(w.now);
 	json_decref(w.before);
 	return status;
+}
+
+/* ---- the verb ---- */
+
+/* A number from @min to @max, all of @word; -1: it is none. */
+static double to_number(const char *word, double min, double max)
+{
+	char *end;
+	double value = strtod(word, &end);
+
+	return end == word || *end || !(value >= min && value <= max) ? -1 : value;
+}
+
+int verb_stats(struct ctl *ctl, int argc, char **argv)
+{
+	double interval = 0, count = 0;
+	int i;
+
+	for (i = 0; i < argc; i++) {
+		if (!strcmp(argv[i], "-w")) {
+			interval = 1;
+			if (i + 1 < argc && argv[i + 1][0] != '-')
+				interval = to_number(argv[++i], 0.1, INTERVAL_MAX);
+			if (interval < 0)
+				return ctl_misuse("stats -w '%s': must be seconds from 0.1 to %d",
+						  argv[i], INTERVAL_MAX);
+		} else if (!strcmp(argv[i], "-n") && i + 1 < argc) {
+			count = to_number(argv[++i], 1, 1e9);
+			if (count < 0 || count != (double)(long)count)
+				return ctl_misuse("stats -n '%s': must be a number from 1",
+						  argv[i]);
+		} else {
+			return ctl_misuse("stats '%s': takes -w [SECONDS] and -n COUNT", argv[i]);
+		}
+	}
+	if (count > 0 && interval <= 0)
+		return ctl_misuse("stats -n: needs -w");
+	return interval > 0 ? watch(ctl, interval, (long)count) : once(ctl);
 }

@@ -338,7 +338,7 @@ static bool may_change(int fd)
 	       (peer.uid == 0 || peer.uid == geteuid());
 }
 
-static int begin(struct telemetry *t, struct client *c, int fd)
+static int begin(struct telemetry *t, struct client *c, int fd, bool may_change)
 {
 	struct message *m;
 	json_t *greeting;
@@ -348,7 +348,7 @@ static int begin(struct telemetry *t, struct client *c, int fd)
 		.t = t,
 		.fd = fd,
 		.number = ++t->connections,
-		.may_change = may_change(fd),
+		.may_change = may_change,
 	};
 	r = sd_event_add_io(t->event, &c->source, fd, EPOLLIN, on_client, c);
 	if (r < 0) {
@@ -382,26 +382,42 @@ static int on_pause(sd_event_source *source __attribute__((unused)),
 	return sd_event_source_set_enabled(t->listen, SD_EVENT_ON);
 }
 
+/* A free place, or NULL: who only looks leaves the last ones to those who may change things. */
+static struct client *find_place(struct telemetry *t, bool may_change)
+{
+	struct client *place = NULL;
+	unsigned int i, readers = 0;
+
+	for (i = 0; i < TELEMETRY_CLIENTS_MAX; i++) {
+		if (t->clients[i].fd < 0)
+			place = place ? place : &t->clients[i];
+		else if (!t->clients[i].may_change)
+			readers++;
+	}
+	return may_change || readers < TELEMETRY_READERS_MAX ? place : NULL;
+}
+
 static int on_listen(sd_event_source *source __attribute__((unused)), int listen_fd,
 		     uint32_t revents __attribute__((unused)), void *userdata)
 {
 	struct telemetry *t = userdata;
 	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), r;
-	unsigned int i = 0;
+	struct client *place;
+	bool change;
 
 	if (fd < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED))
 		return 0;
 	if (fd < 0)
 		return pause_listening(t, -errno);
-	while (i < TELEMETRY_CLIENTS_MAX && t->clients[i].fd >= 0)
-		i++;
-	if (i == TELEMETRY_CLIENTS_MAX) {
+	change = may_change(fd);
+	place = find_place(t, change);
+	if (!place) {
 		log_warning(t->config.tag, "closed a connection to the control socket: %u are open",
-			    TELEMETRY_CLIENTS_MAX);
+			    change ? TELEMETRY_CLIENTS_MAX : TELEMETRY_READERS_MAX);
 		close_fd(&fd);
 		return 0;
 	}
-	r = begin(t, &t->clients[i], fd);
+	r = begin(t, place, fd, change);
 	return r ? pause_listening(t, r) : 0;
 }
 

@@ -22,6 +22,8 @@
 /* The longest request, without the zero that DPDK's server puts behind it. */
 #define TELEMETRY_INPUT_MAX   1023u
 #define TELEMETRY_CLIENTS_MAX 10u
+/* Of these, at most as many who may only look: root finds a place whatever they do. */
+#define TELEMETRY_READERS_MAX 8u
 /* The longest name of a command. */
 #define TELEMETRY_NAME_MAX 55u
 

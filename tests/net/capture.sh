@@ -103,6 +103,14 @@ udp "$NS_B" 10.0.0.2 10.0.0.1 200 1400
 in_ns "$NS_A" ping -q -c 2 -i 0.05 10.0.0.2 >/dev/null
 capture_end all INT '^[^ ]+: [0-9]+ frames captured, 0 dropped$'
 [ "$(stat -c %a "$file")" = 600 ] || fail "others may read the file: $(stat -c %a "$file")"
+# nor one that was there before, of which nothing is left
+head -c 1000000 /dev/zero >"$TMP/there.pcapng"
+chmod 644 "$TMP/there.pcapng"
+capture_start there "$TMP/there.pcapng"
+is_private() { [ "$(stat -c %a "$TMP/there.pcapng")" = 600 ]; }
+wait_until 5 is_private || fail "others may read a file that was there: $(stat -c %a "$TMP/there.pcapng")"
+capture_end there INT '^[^ ]+: [0-9]+ frames captured, 0 dropped$'
+[ "$(stat -c %s "$TMP/there.pcapng")" -lt 1000000 ] || fail "what was in the file is still there"
 tshark -r "$file" >"$TMP/text" 2>"$TMP/tshark.err" || fail "tshark: $(cat "$TMP/tshark.err")"
 ! grep -iE 'malformed|error' "$TMP/text" "$TMP/tshark.err" || fail "tshark complains"
 captured=$(sed -nE 's/.*: ([0-9]+) frames captured.*/\1/p' "$TMP/all.err")

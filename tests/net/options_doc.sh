@@ -133,17 +133,6 @@ check_parser()
   done <"$tmp/help.table"
 }
 
-check_lint()
-{
-  if ! command -v mandoc >/dev/null; then
-    [ "${CI:-}" != true ] || fail "mandoc is not installed (package mandoc)"
-    echo "mandoc is not installed: the manual page's syntax was not checked"
-    return
-  fi
-  mandoc -T lint -W warning "$man" "${man%.8}.conf.5" 2>&1 | grep -v -i ' date' >"$tmp/lint"
-  [ ! -s "$tmp/lint" ] || fail "mandoc: $(cat "$tmp/lint")"
-}
-
 [ -x "$program" ] || { fail "$program is not there"; exit 1; }
 run 0 --help
 [ ! -s "$tmp/err" ] || fail "--help printed to the standard error output"
@@ -153,6 +142,5 @@ grep -q '^vubridge [^ ][^ ]*$' "$tmp/out" || fail "--version said '$(cat "$tmp/o
 [ "$(wc -l <"$tmp/out")" = 1 ] || fail "--version printed more than one line"
 check_tables
 check_parser
-check_lint
 [ "$failures" = 0 ] || exit 1
 echo "$(wc -l <"$tmp/help.table") options: parser, --help and manual page agree"

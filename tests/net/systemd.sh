@@ -234,7 +234,7 @@ nothing_left vnet1
 # recipe N: runs the Nth piece of code behind "Under systemd", without the switch's own commands
 recipe() {
   awk -v n="$1" '/^Under systemd/ { on = 1 } !on { next }
-    /^```$/ { fences++; next } fences == 2 * n - 1' "$top_srcdir/README.md" |
+    /^```$/ { fences++; next } fences == 2 * n - 1' "${top_srcdir:-$LIB_DIR/../..}/README.md" |
     awk '!/^ovs-vsctl / && !more; { more = /^ovs-vsctl .*\\$/ || (more && /\\$/) }' |
     sed "s,/etc/vubridge/,$etc/,g" >"$TMP/recipe"
   [ -s "$TMP/recipe" ] || fail "README.md has no recipe $1"

@@ -74,6 +74,9 @@ refused 2 "'': no such verb" ''
 refused 2 '--frob: unknown option' --frob
 refused 2 '-x: unknown option' -x show
 refused 2 '-i: needs a value' -i
+refused 2 '-i: needs a value' --interface
+refused 2 '-o: unknown option' -json show # it is no iproute2, and says which letter it does not know
+refused 2 '--json=x: takes no value' --json=x show
 refused 2 '-i: needs a name' -i ''
 refused 2 "-c 'blue': must be always, never or auto" -c=blue show
 refused 2 "show 'vnet0': takes nothing" show vnet0
@@ -131,12 +134,13 @@ gives "^vnet0:?1?: vubridge [^ ]+, process [0-9]+$" version
 
 # colours: when asked for, on a terminal, or always
 ! ctl -i $a_path show | grep -q $'\033' || fail "colours without being asked for"
-! ctl -c -i $a_path show | grep -q $'\033' || fail "-c colours what is no terminal"
+! ctl -c=auto -i $a_path show | grep -q $'\033' || fail "-c=auto colours what is no terminal"
+ctl -c -i $a_path show | grep -q $'carrier \033\\[32mon' || fail "-c alone, as ip's, is always"
 ctl -c=always -i $a_path show | grep -q $'carrier \033\\[32mon' || fail "-c=always"
 ctl --color=always -i $a_path show | grep -q $'\033' || fail "--color=always"
 on_terminal() { TERM=xterm script -qec "$*" /dev/null </dev/null; }
-on_terminal "$VUBCTL" -c -i $a_path show | grep -q $'\033\\[32mon' || fail "-c on a terminal"
-! NO_COLOR=1 on_terminal "$VUBCTL" -c -i $a_path show | grep -q $'\033' || fail "NO_COLOR"
+on_terminal "$VUBCTL" -c=auto -i $a_path show | grep -q $'\033\\[32mon' || fail "-c=auto on a terminal"
+! NO_COLOR=1 on_terminal "$VUBCTL" -c=auto -i $a_path show | grep -q $'\033' || fail "NO_COLOR"
 ! on_terminal "$VUBCTL" -c=never -i $a_path show | grep -q $'\033' || fail "-c=never"
 
 # ---- two ----
@@ -185,7 +189,9 @@ grep -qE '^    frames +[0-9]+ +[1-9][0-9]*/s +[0-9]+ +[1-9][0-9]*/s$' "$TMP/live
 [ "$(ctl -j -i $a_path stats -w 0.2 -n 2 | jq -s length)" = 2 ] || fail "stats -w -j"
 
 # in a terminal: all that matters fits, without what is 0, and leaves the screen as it was
-terminal() { python3 "$LIB_DIR/terminal.py" "$@" >"$TMP/terminal.txt" || fail "terminal $*: $(cat "$TMP/terminal.txt")"; }
+terminal() {
+  python3 "$LIB_DIR/terminal.py" "$@" >"$TMP/terminal.txt" || fail "terminal $*: $(cat "$TMP/terminal.txt")"
+}
 alternate() { sed '/^-----/,$d' "$TMP/terminal.txt"; }
 ordinary() { sed '1,/^-----/d' "$TMP/terminal.txt"; }
 # pictured PATTERN

@@ -57,10 +57,4 @@ same "options of capture"
 [ "$(complete_words capture file --direction r)" = rx ] || fail "a direction is not completed"
 [ "$(complete_words link d)" = down ] || fail "link is not completed"
 [ -z "$(complete_words set mtu '')" ] || fail "a number is completed"
-if command -v mandoc >/dev/null; then
-  mandoc -T lint -W warning "$man" "$top/man/vubridge.7" >"$tmp/lint" || true
-  ! grep -vi ' date' "$tmp/lint" || fail "mandoc"
-elif [ "${CI:-}" = true ]; then
-  fail "mandoc is not installed (package mandoc)"
-fi
 echo "help, manual page and completion agree"

@@ -1,13 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# timeout: 600
+# timeout: 900
 #
 # The deb is built from the tarball, twice to the same bytes, has nothing that lintian
 # complains about, and is installed into a small Debian of its own, a folder: there
 # debian/tests/testpmd runs it, without systemctl; an upgrade keeps what was configured, and
-# nothing is left when it is purged.
+# nothing is left when it is purged. debian/tests/service runs its units under a real systemd.
 . "$(dirname "$0")/../net/lib.sh"
 . "$(dirname "$0")/../net/peers.sh"
+. "$(dirname "$0")/../net/container.sh"
 . "$(dirname "$0")/tarball.sh"
 need_root
 need lintian "Debian lintian"
@@ -58,11 +59,24 @@ apt() {
   cp -n "$tree"/var/cache/apt/archives/*.deb $cache/archives/ 2>/dev/null || true
 }
 
-# Without what dpkg, apt, and who edits the files of users, note down of their own work.
+# Names, modes, owners and contents, without what dpkg, apt, ldconfig, and who edits the files of
+# users, note down of their own work. The user stays (README.Debian).
 files() {
-  (cd "$tree" && find . -xdev \( -path ./proc -o -path ./tmp -o -path ./var/log -o -path ./var/cache \
-    -o -path ./var/lib/apt -o -path './var/lib/dpkg/*-old' -o -path './etc/*-' \) -prune \
-    -o -printf '%M %u %g %p %l\n' | sort)
+  (
+    cd "$tree"
+    find . -xdev \( -path ./proc -o -path ./tmp -o -path ./var/log -o -path ./var/cache \
+      -o -path ./var/lib/apt -o -path './var/lib/dpkg/*-old' -o -path './etc/*-' \) -prune \
+      -o -printf '%p %M %u %g %l\n' >"$TMP/names"
+    find . -xdev \( -path ./proc -o -path ./tmp -o -path ./var/log -o -path ./var/cache \
+      -o -path ./var/lib/apt -o -path './var/lib/dpkg/*-old' -o -path './etc/*-' \
+      -o -path ./var/lib/dpkg/status -o -path ./etc/ld.so.cache -o -path ./etc/passwd \
+      -o -path ./etc/group -o -path ./etc/shadow -o -path ./etc/gshadow \) -prune \
+      -o -type f -exec sha256sum {} + | awk '{ print $2, $1 }' >"$TMP/sums"
+    for name in passwd group shadow gshadow; do
+      echo "./etc/$name $(grep -v '^vubridge:' "etc/$name" | sha256sum)"
+    done >>"$TMP/sums"
+    sort "$TMP/names" "$TMP/sums"
+  )
 }
 
 # installed VERSION: is that version there, and in order?
@@ -111,12 +125,40 @@ TMPDIR=$shared VUBRIDGE=$TMP/vubridge VUBCTL=$TMP/vubctl bash "$top_srcdir/debia
 [ ! -s "$TMP/errors.log" ] || fail "debian/tests/testpmd wrote to the standard error output"
 step "the installed program joins namespaces through testpmd"
 
+# ---- its units, under a real systemd ----
+
+dpkg-deb -x "$deb" "$DEST"
+mkdir -p "$DEST/opt/source/debian" "$DEST/opt/source/tests"
+cp -r "$top_srcdir/debian/tests" "$DEST/opt/source/debian/"
+cp -r "$top_srcdir/tests/net" "$DEST/opt/source/tests/"
+container_start
+inside ln -s /run /var/run # as Debian has it; dpdk-testpmd wants it
+# what the package's scripts do
+inside systemd-sysusers vubridge.conf
+inside systemd-tmpfiles --create vubridge.conf
+inside env TMPDIR=/tmp bash /opt/source/debian/tests/service >"$TMP/service.log" 2>"$TMP/errors.log" </dev/null ||
+  fail "debian/tests/service: $(cat "$TMP/service.log" "$TMP/errors.log")"
+[ ! -s "$TMP/errors.log" ] || fail "debian/tests/service wrote to the standard error output: $(cat "$TMP/errors.log")"
+container_end
+step "its units start, restart and stop"
+
+# ---- upgrade, removal, purge ----
+
+# what "systemctl enable" makes, of which there is none in this tree
+links=$tree/etc/systemd/system
+enabled="multi-user.target.wants/vubridge@vnet0.service sockets.target.wants/vubridge@vnet0.socket"
+for link in $enabled; do
+  mkdir -p "$links/${link%/*}"
+  unit=${link##*/}
+  ln -s "/lib/systemd/system/vubridge@.${unit##*.}" "$links/$link"
+done
+are_enabled() { for link in $enabled; do [ -L "$links/$link" ] || return 1; done; }
 echo 'path=/tmp/sock' >"$tree/etc/vubridge/vnet0.conf"
 echo '/srv/switch/** rwk,' >>"$tree/etc/apparmor.d/local/usr.sbin.vubridge"
 mkdir "$TMP/kept"
 cp -r "$tree/etc/vubridge" "$tree/etc/apparmor.d/local" "$TMP/kept/"
 configuration_kept() {
-  diff -r "$TMP/kept/vubridge" "$tree/etc/vubridge" &&
+  are_enabled && diff -r "$TMP/kept/vubridge" "$tree/etc/vubridge" &&
     diff -r "$TMP/kept/local" "$tree/etc/apparmor.d/local"
 }
 make_next

@@ -3,7 +3,7 @@
 # timeout: 600
 #
 # The rpm is built from the tarball, with its tests (%check), has nothing that rpmlint
-# complains about, and what is unpacked from it runs.
+# complains about, scripts that leave nothing enabled, and what is unpacked from it runs.
 . "$(dirname "$0")/../net/lib.sh"
 . "$(dirname "$0")/../net/pair.sh"
 . "$(dirname "$0")/tarball.sh"
@@ -20,6 +20,44 @@ binary=$TMP/out/vubridge-$version-1$(rpm --eval '%{?dist}').$(rpm --eval '%{_arc
 rpmlint -r "$top_srcdir/rpm/vubridge.rpmlintrc" "$top_srcdir/rpm/vubridge.spec" "$TMP"/out/*.rpm \
   >"$TMP/rpmlint.log" || fail "rpmlint"
 grep -q ' 0 errors, 0 warnings' "$TMP/rpmlint.log" || fail "rpmlint"
+
+# ---- what it does when it comes and goes, which rpm would run; here it is looked at ----
+
+rpm -qp --scripts "$binary" >"$TMP/scripts"
+# script NAME: that scriptlet
+script() {
+  awk -v head="^$1 scriptlet" '$0 ~ head { on = 1; next } / scriptlet \(|^[a-z]* program/ { on = 0 } on' "$TMP/scripts"
+}
+# has NAME LINE…
+has() {
+  local name=$1 line
+  shift
+  for line; do
+    script "$name" | grep -qF -- "$line" || fail "$name lacks '$line': $(script "$name")"
+  done
+}
+has postinstall 'systemctl daemon-reload'
+has preuninstall 'if [ $1 -eq 0 ]' "systemctl stop 'vubridge@*.socket' 'vubridge@*.service'" \
+  'rm -f /etc/systemd/system/*.wants/vubridge@*.service' 'rm -f /etc/systemd/system/*.wants/vubridge@*.socket'
+has postuninstall 'systemctl daemon-reload'
+! grep -n '%' "$TMP/scripts" || fail "a macro is left in the scriptlets"
+! grep -nE 'systemctl .*(disable|enable|preset|restart)' "$TMP/scripts" ||
+  fail "a scriptlet gives systemctl what it does not take, or starts what runs"
+for name in postinstall preuninstall postuninstall; do
+  script $name >"$TMP/$name"
+  sh -n "$TMP/$name" || fail "$name is no script"
+done
+# an upgrade ($1 = 1) stops nothing and removes nothing
+mkdir "$TMP/spy"
+printf '#!/bin/sh\necho "$0 $*" >>"%s"\n' "$TMP/spied" | tee "$TMP/spy/rm" "$TMP/spy/systemctl" >/dev/null
+chmod +x "$TMP/spy/"*
+: >"$TMP/spied"
+PATH=$TMP/spy:$PATH sh -e "$TMP/preuninstall" 1 || fail "preuninstall at an upgrade"
+[ ! -s "$TMP/spied" ] || fail "an upgrade does $(cat "$TMP/spied")"
+PATH=$TMP/spy:$PATH sh -e "$TMP/preuninstall" 0 || fail "preuninstall at the end"
+grep -q 'spy/rm -f .*vubridge@\*.service' "$TMP/spied" || fail "the end does only $(cat "$TMP/spied")"
+
+# ---- what is in it runs ----
 
 mkdir "$TMP/root"
 rpm2cpio "$binary" | (cd "$TMP/root" && cpio -idm --quiet)

@@ -342,6 +342,61 @@ static void test_clients(void **state)
 		close_fd(&fds[i]);
 }
 
+/* As one who may look and not change. */
+static int connect_reader(struct bench *b)
+{
+	int fd;
+
+	assert_int_equal(chmod(b->dir, 0755), 0);
+	assert_int_equal(chmod(b->path, 0666), 0);
+	assert_int_equal(seteuid(NOBODY), 0);
+	fd = fdmsg_connect(b->path, SOCK_SEQPACKET, NULL);
+	assert_int_equal(seteuid(0), 0);
+	assert_true(fd >= 0);
+	turn(b);
+	return fd;
+}
+
+/* Readers who sit there idle do not keep root out. */
+static void test_places_for_root(void **state)
+{
+	struct bench *b = *state;
+	int readers[TELEMETRY_READERS_MAX + 3], root[2], fd;
+	const unsigned int n = ARRAY_SIZE(readers);
+	unsigned int i;
+
+	if (geteuid())
+		skip();
+	for (i = 0; i < n; i++)
+		readers[i] = connect_reader(b);
+	for (i = 0; i < n; i++) {
+		assert_int_equal(!receive(b, readers[i]), i >= TELEMETRY_READERS_MAX);
+		if (i >= TELEMETRY_READERS_MAX)
+			assert_int_equal(fdmsg_pending(readers[i]), -ECONNRESET);
+	}
+	for (i = 0; i < ARRAY_SIZE(root); i++) {
+		root[i] = connect_client(b);
+		assert_answer(b, root[i], "/a/change,x", "{\"/a/change\":\"x\"}");
+	}
+	/* all are taken now; a reader's place is free for a reader when it is, also if root is
+	 * there */
+	fd = connect_only(b);
+	assert_int_equal(fdmsg_pending(fd), -ECONNRESET);
+	close_fd(&fd);
+	close_fd(&readers[0]);
+	turn(b);
+	readers[0] = connect_reader(b);
+	assert_non_null(receive(b, readers[0]));
+	/* nor may it be taken from root's: that is still refused a change */
+	assert_int_equal(send(readers[0], "/a/change,x", 11, 0), 11);
+	turn(b);
+	assert_non_null(strstr(receive(b, readers[0]), "no permission"));
+	for (i = 0; i < n; i++)
+		close_fd(&readers[i]);
+	for (i = 0; i < ARRAY_SIZE(root); i++)
+		close_fd(&root[i]);
+}
+
 /* Who does not read its answers is not read from; nobody else notices. */
 static void test_slow_client(void **state)
 {
@@ -481,8 +536,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_greeting),	 TEST(test_own_commands),    TEST(test_requests),
 		TEST(test_bad_requests), TEST(test_descriptors),     TEST(test_long_answers),
-		TEST(test_clients),	 TEST(test_slow_client),     TEST(test_leaving),
-		TEST(test_events),	 TEST(test_deaf_subscriber), TEST(test_permission),
+		TEST(test_clients),	 TEST(test_places_for_root), TEST(test_slow_client),
+		TEST(test_leaving),	 TEST(test_events),	     TEST(test_deaf_subscriber),
+		TEST(test_permission),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
