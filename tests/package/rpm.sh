@@ -38,24 +38,31 @@ has() {
 }
 has postinstall 'systemctl daemon-reload'
 has preuninstall 'if [ $1 -eq 0 ]' "systemctl stop 'vubridge@*.socket' 'vubridge@*.service'" \
-  'rm -f /etc/systemd/system/*.wants/vubridge@*.service' 'rm -f /etc/systemd/system/*.wants/vubridge@*.socket'
+  'in /etc/systemd/system/*.wants/vubridge@*; do'
 has postuninstall 'systemctl daemon-reload'
 ! grep -n '%' "$TMP/scripts" || fail "a macro is left in the scriptlets"
-! grep -nE 'systemctl .*(disable|enable|preset|restart)' "$TMP/scripts" ||
-  fail "a scriptlet gives systemctl what it does not take, or starts what runs"
 for name in postinstall preuninstall postuninstall; do
   script $name >"$TMP/$name"
   sh -n "$TMP/$name" || fail "$name is no script"
 done
-# an upgrade ($1 = 1) stops nothing and removes nothing
-mkdir "$TMP/spy"
-printf '#!/bin/sh\necho "$0 $*" >>"%s"\n' "$TMP/spied" | tee "$TMP/spy/rm" "$TMP/spy/systemctl" >/dev/null
-chmod +x "$TMP/spy/"*
+# an upgrade ($1 = 1) does nothing; the end stops all and disables each by its name, for systemctl
+# disable takes no patterns
+mkdir -p "$TMP/spy" "$TMP/system/multi-user.target.wants" "$TMP/system/sockets.target.wants"
+ln -s /nowhere "$TMP/system/multi-user.target.wants/vubridge@vnet0.service"
+ln -s /nowhere "$TMP/system/sockets.target.wants/vubridge@vnet0.socket"
+ln -s /nowhere "$TMP/system/multi-user.target.wants/other.service"
+printf '#!/bin/sh\necho "$*" >>"%s"\n' "$TMP/spied" >"$TMP/spy/systemctl"
+chmod +x "$TMP/spy/systemctl"
 : >"$TMP/spied"
+sed -i "s,/etc/systemd/system,$TMP/system,; s,-d /run/systemd/system,-d $TMP/system," "$TMP/preuninstall"
 PATH=$TMP/spy:$PATH sh -e "$TMP/preuninstall" 1 || fail "preuninstall at an upgrade"
 [ ! -s "$TMP/spied" ] || fail "an upgrade does $(cat "$TMP/spied")"
 PATH=$TMP/spy:$PATH sh -e "$TMP/preuninstall" 0 || fail "preuninstall at the end"
-grep -q 'spy/rm -f .*vubridge@\*.service' "$TMP/spied" || fail "the end does only $(cat "$TMP/spied")"
+diff - "$TMP/spied" <<'END' || fail "that is what the end does (>)"
+stop vubridge@*.socket vubridge@*.service
+--no-reload disable vubridge@vnet0.service
+--no-reload disable vubridge@vnet0.socket
+END
 
 # ---- what is in it runs ----
 
