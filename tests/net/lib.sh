@@ -187,6 +187,11 @@ start_vubridge() {
   shift 2
   [ "${CONTROL:-}" != default ] || control=()
   if server_role; then set -- --server "$@"; fi
+  # VUBRIDGE_OPTIONS: one more, with its value, unless the test is of that one
+  if [[ -n ${VUBRIDGE_OPTIONS:-} && " $* " != *" ${VUBRIDGE_OPTIONS%% *} "* ]]; then
+    # shellcheck disable=SC2086 # words
+    set -- $VUBRIDGE_OPTIONS "$@"
+  fi
   start "$name" "${URGENT[@]}" ip netns exec "$ns" "$VUBRIDGE" \
     ${IFACE_TYPE:+--iface-type "$IFACE_TYPE"} "${control[@]}" "$@"
 }
