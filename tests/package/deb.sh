@@ -128,6 +128,10 @@ step "the installed program joins namespaces through testpmd"
 # ---- its units, under a real systemd ----
 
 dpkg-deb -x "$deb" "$DEST"
+if [ -d "$DEST/lib" ]; then # which is /usr/lib in the container, as in any Debian of these days
+  cp -a "$DEST/lib/." "$DEST/usr/lib/"
+  rm -r "$DEST/lib"
+fi
 mkdir -p "$DEST/opt/source/debian" "$DEST/opt/source/tests"
 cp -r "$top_srcdir/debian/tests" "$DEST/opt/source/debian/"
 cp -r "$top_srcdir/tests/net" "$DEST/opt/source/tests/"
