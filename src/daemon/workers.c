@@ -141,6 +141,7 @@ static int on_worker(sd_event_source *source __attribute__((unused)), int fd,
 	struct workers *ws = userdata;
 	struct worker_failure failure;
 	unsigned int i;
+	int pair;
 
 	for (i = 0; i < ws->n; i++) {
 		if (worker_event_fd(ws->workers[i]) != fd)
@@ -150,6 +151,10 @@ static int on_worker(sd_event_source *source __attribute__((unused)), int fd,
 			on_failure(ws, failure);
 			failure = worker_take_failure(ws->workers[i]);
 		}
+		while ((pair = worker_take_refusal(ws->workers[i])) >= 0)
+			log_warning(tag(ws),
+				    "the kernel refused a superframe: nothing is merged for rxq%d "
+				    "until the next connection", pair);
 	}
 	return 0;
 }

@@ -59,12 +59,15 @@ struct lane {
 	/* vq_to_fd */
 	struct merge *next_merge; /* of batches to come, NULL: as they are; survives lane_start;
 				   * the lane itself forgets it when superframes are refused */
+	bool refused;         /* they were, which is to be told */
 	struct merge *merge;  /* of the batch in hand */
 	struct frame *units;  /* what is written: frames, or what merge made of them */
 	unsigned int nunits;  /* of the batch in hand */
 	unsigned int sent;    /* of them, so far */
 	bool blocked;         /* the fd did not take all of the last run */
 	bool gathers;         /* the last batch was large and worth merging */
+	unsigned int batch;   /* frames to merge at once, at most */
+	unsigned int batch_pause; /* batches for which that stays as it is */
 
 	/* fd_to_vq */
 	struct fit *fit;      /* NULL: frames are read straight into the ring */

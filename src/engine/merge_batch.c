@@ -76,7 +76,7 @@ static unsigned int bucket_of(const uint8_t *p)
 		key = load64(ports - 24) * 3; /* of the source address; 8 is of the other one */
 	}
 	key ^= load64(ports - 8) ^ (uint64_t)load32(ports) << 16;
-	return (unsigned int)(key * UINT64_C(0x9e3779b97f4a7c15) >> 56) % MERGE_BUCKETS;
+	return (unsigned int)(key * UINT64_C(0x9e3779b97f4a7c15) >> 54) % MERGE_BUCKETS;
 }
 
 /* Are they of one flow: one VLAN, protocol, and pair of addresses and ports? */

@@ -65,16 +65,29 @@ static void unwatch(struct worker *w, int fd)
 	epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 }
 
-static void fail(struct worker *w, struct pair *p, const struct vq *vq, int fd_error)
+/* Wakes the control thread. */
+static void tell(struct worker *w)
 {
 	const uint64_t one = 1;
 
+	while (write(w->event_fd, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+}
+
+static void tell_refusal(struct worker *w, struct pair *p)
+{
+	p->to_fd.refused = false;
+	__atomic_store_n(&p->unmerged, true, __ATOMIC_RELEASE);
+	tell(w);
+}
+
+static void fail(struct worker *w, struct pair *p, const struct vq *vq, int fd_error)
+{
 	p->state = PAIR_FAILED;
 	w->running--;
 	p->failure = (struct worker_failure){.vq = vq, .fd_error = fd_error};
 	__atomic_store_n(&p->untaken, true, __ATOMIC_RELEASE);
-	while (write(w->event_fd, &one, sizeof(one)) < 0 && errno == EINTR)
-		;
+	tell(w);
 }
 
 /* A run of @lane ended with @error: the ring's, or else the fd's. */
@@ -206,15 +219,15 @@ static bool read_mail(struct worker *w)
 
 /*
  * To find the fd empty takes a system call. While frames come from the ring, one that was found
- * so is left alone for a few runs, which is less than what a frame waits for in any queue.
+ * so is left alone for a few runs, unless these are those of many pairs.
  */
 #define RUNS_UNREAD 3u
 
-static int read_fd(struct pair *p, bool busy)
+static int read_fd(const struct worker *w, struct pair *p, bool busy)
 {
 	int r;
 
-	if (busy && p->unread < RUNS_UNREAD) {
+	if (busy && w->running == 1 && p->unread < RUNS_UNREAD) {
 		p->unread++;
 		return 0;
 	}
@@ -227,8 +240,10 @@ static int read_fd(struct pair *p, bool busy)
 static bool run_pair(struct worker *w, struct pair *p)
 {
 	int a = vq_to_fd_run(&p->to_fd);
-	int b = read_fd(p, a > 0);
+	int b = read_fd(w, p, a > 0);
 
+	if (unlikely(p->to_fd.refused))
+		tell_refusal(w, p);
 	if (unlikely(a < 0))
 		fail_lane(w, p, &p->to_fd, a);
 	else if (unlikely(b < 0))
@@ -327,19 +342,17 @@ static void disarm_pairs(struct worker *w)
 			disarm(w, &w->pairs[i]);
 }
 
-static uint64_t longest_spin(const struct worker *w)
-{
-	return (uint64_t)w->config.idle_us * 1000;
-}
-
 /* Nothing moved: spin on, or arm and sleep. */
 static void idle(struct worker *w, struct spin *spin)
 {
-	if (w->config.busy || !spin_is_over(spin, now_ns(), longest_spin(w))) {
+	const uint64_t most = (uint64_t)w->config.idle_us * 1000;
+
+	if (w->config.busy || !spin_is_over(spin, now_ns(), most)) {
 		cpu_relax();
 		return;
 	}
 	if (!arm_pairs(w)) {
+		spin_sleeps(spin);
 		count_add(&w->sleeps, 1);
 		sleep_until_woken(w);
 	}
@@ -353,7 +366,7 @@ static void run(struct worker *w, struct spin *spin)
 		if (w->running)
 			idle(w, spin);
 	} else if (spin->since) {
-		spin_ends(spin, now_ns(), longest_spin(w));
+		spin_ends(spin);
 	}
 }
 

@@ -61,6 +61,7 @@ struct pair {
 	/* shared */
 	struct worker_failure failure; /* valid while untaken */
 	bool untaken;		       /* atomic: the control thread does not know yet */
+	bool unmerged;		       /* atomic: likewise, that superframes are refused */
 };
 
 struct worker {

@@ -130,6 +130,30 @@ static void test_refused_last(void **state)
 	assert_int_equal(b.rig->lane.counters.superframes, 1);
 	assert_int_equal(b.rig->lane.counters.frames, 8);
 	assert_null(b.rig->lane.next_merge);
+	assert_true(b.rig->lane.refused);
+	end(&b);
+}
+
+/* Units of the batch that were not written yet go one by one, and none of their frames is lost. */
+static void test_refused_all(void **state)
+{
+	enum { TURNS = 70 };
+	static int errors[5 * TURNS];
+	struct bench b;
+	unsigned int i;
+
+	for (i = 0; i < 64; i++) /* of the first call all but one */
+		errors[i] = EINVAL;
+	for (i = 64; i < ARRAY_SIZE(errors); i++)
+		errors[i] = 0;
+	errors[66] = errors[69] = EINVAL; /* behind the frames of the last one: two units more */
+	begin(&b, state, 2 * TURNS, 2, PSH);
+	script(&b, errors, ARRAY_SIZE(errors));
+	while (b.rig->q.ngiven < 2 * TURNS)
+		assert_true(vq_to_fd_run(&b.rig->lane) > 0);
+	assert_int_equal(b.rig->lane.counters.refusals, 66);
+	lane_rig_assert_drops(b.rig, LANE_DROP_REFUSED, 63 * 2);
+	assert_int_equal(b.rig->lane.counters.frames, 2 * TURNS - 63 * 2);
 	end(&b);
 }
 
@@ -168,6 +192,30 @@ static void test_no_memory(void **state)
 	end(&b);
 }
 
+/* A full batch of as many flows as packets: the next one is larger, until it is worth nothing. */
+static void test_batch_follows(void **state)
+{
+	struct packet_spec s = { .ttl = 64, .payload = 22 };
+	struct bench b;
+	unsigned int i;
+
+	begin(&b, state, FAKE_TOKENS, 1, 0);
+	for (i = 0; i < FAKE_TOKENS; i++) {
+		s.flow = (uint16_t)i;
+		b.rig->q.tokens[i].len = packet_rig_build(&s, b.rig->q.tokens[i].data);
+	}
+	assert_int_equal(b.rig->lane.batch, FAKE_TOKENS);
+	assert_int_equal(vq_to_fd_run(&b.rig->lane), FAKE_TOKENS);
+	assert_int_equal(b.rig->lane.batch, 2 * FAKE_TOKENS);
+	end(&b);
+	fake_vq_close(&b.rig->q);
+	begin(&b, state, FAKE_TOKENS, FAKE_TOKENS, 0); /* one flow */
+	b.rig->lane.batch = MERGE_BATCH;
+	assert_true(vq_to_fd_run(&b.rig->lane) > 0);
+	assert_int_equal(b.rig->lane.batch, FAKE_TOKENS);
+	end(&b);
+}
+
 /* Units that the fd does not take stay in hand; stopped, each of their frames is counted. */
 static void test_stopped(void **state)
 {
@@ -193,8 +241,10 @@ int main(void)
 	static const struct CMUnitTest plain[] = {
 		LANE_RIG_PLAIN(test_merges),
 		LANE_RIG_PLAIN(test_refused_last),
+		LANE_RIG_PLAIN(test_refused_all),
 		LANE_RIG_PLAIN(test_refused_before_others),
 		LANE_RIG_PLAIN(test_no_memory),
+		LANE_RIG_PLAIN(test_batch_follows),
 		LANE_RIG_PLAIN(test_stopped),
 	};
 	static const struct CMUnitTest uring[] = {
