@@ -173,11 +173,17 @@ overflows() {
   count
   grep -oE 'overflow [0-9]+' "$TMP/va.log" | tail -n 1 | grep -oE '[0-9]+'
 }
+sent_of_burst() {
+  count
+  echo $(($(frames_of txq0) - sent))
+}
+# burst FRAMES SENT: returns when so many of them have been sent
 burst() {
+  sent=$(frames_of txq0)
   kill -STOP "${PID[va]}"
   in_ns "$NS_A" python3 "$TMP/burst.py" vnet0 "$1"
   kill -CONT "${PID[va]}"
-  sleep 0.5
+  wait_until 10 eval "[ \"\$(sent_of_burst)\" -ge $2 ]" || fail "of $1 frames $(sent_of_burst) were sent, not $2"
 }
 start_peer peer --socket "$SOCK_A" --mode sink
 : >"$TMP/va.log"
@@ -186,10 +192,10 @@ wait_iface "$NS_A" vnet0
 in_ns "$NS_A" sysctl -qw net.ipv6.conf.vnet0.disable_ipv6=1
 ip -n "$NS_A" link set vnet0 up
 wait_carrier "$NS_A" vnet0 up
-before=$(overflows) sent=$(frames_of txq0)
-burst 4000
+before=$(overflows)
+burst 4000 4000
 [ "$(overflows)" = "$before" ] || fail "a burst of 4000: $(overflows) overflows, not $before"
-[ $(($(frames_of txq0) - sent)) = 4000 ] || fail "of 4000 frames $(($(frames_of txq0) - sent)) were sent"
-burst 6000
+[ "$(sent_of_burst)" = 4000 ] || fail "of 4000 frames $(sent_of_burst) were sent"
+burst 6000 4000
 [ "$(overflows)" -gt "$before" ] || fail "6000 frames do not overflow a queue of 4096: nothing was tested"
 log "queue pairs 4, 2, 1, 3, 4; 2 of 4 rings; a burst of 4000 frames"
