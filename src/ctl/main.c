@@ -206,7 +206,7 @@ static int run(struct ctl *ctl, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct ctl ctl = {0};
+	struct ctl ctl = {.cancel_fd = -1};
 	int code, status = -1;
 
 	opterr = 0;
