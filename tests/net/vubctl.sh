@@ -73,7 +73,7 @@ refused 2 "'frob': no such verb, see help" frob
 refused 2 "'': no such verb" ''
 refused 2 '--frob: unknown option' --frob
 refused 2 '-x: unknown option' -x show
-refused 2 '-+: unknown option' -+ show
+refused 2 '-\+: unknown option' -+ show
 refused 2 '-:: unknown option' -: show
 refused 2 '-i: needs a value' -i
 refused 2 '-i: needs a value' --interface
