@@ -51,6 +51,7 @@ void interface_say_queue(const struct kport *kp);
 
 /* Logs why, if it cannot be. */
 void interface_set_carrier(struct interface *i, bool on);
+
 /*
  * Is the carrier, as far as it is ours to set, what anyone last asked for and @on? False
  * also where it cannot be seen.

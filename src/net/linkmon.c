@@ -11,10 +11,10 @@
  */
 #include "net/linkmon.h"
 
+#include "base/uapi.h"
 #include "base/util.h"
 
 #include <libmnl/libmnl.h>
-#include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
 #include <string.h>

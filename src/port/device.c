@@ -104,31 +104,38 @@ static bool mac_usable(const uint8_t mac[ETH_ALEN])
 	return !(mac[0] & 1) && memcmp(mac, zero, ETH_ALEN);
 }
 
+static void forget_refusal(struct device *d)
+{
+	d->refused_pairs = 0;
+	d->refusal_trial = d->refusal_proven = false;
+}
+
 /*
  * GET_QUEUE_NUM is a number of pairs to some peers, of rings to others, and merely wrong of
  * some. They refuse the first ring that they do not have or hang up, and may even end when they
- * hear of it. So what was learned is kept, for as long as the peer says the same number. What
- * hang-ups alone told is tried once more, though, after a connection that lasted: another peer
- * may have come in between.
+ * hear of it. So what was learned is kept, for as long as the peer says the same number. It is
+ * tried once more, though, after a connection that lasted: another peer may have come in between,
+ * and a refusal or hang-up may have had another reason.
  */
 static unsigned int count_served_pairs(struct device *d)
 {
 	unsigned int said = d->vhost->max_pairs, served = said;
 
 	if (said != d->said) {
-		d->refused_pairs = 0;
+		forget_refusal(d);
 		d->ring_signs = 0;
 		d->ring_trial = false;
 	}
 	d->said = said;
 	if (d->ring_signs >= RING_SIGNS && !d->ring_trial)
 		served = MAX(said / 2, 1u);
-	return d->refused_pairs ? MIN(served, d->refused_pairs) : served;
+	return d->refused_pairs && !d->refusal_trial ? MIN(served, d->refused_pairs) : served;
 }
 
 void device_lasted(struct device *d)
 {
 	d->ring_trial = d->ring_signs >= RING_SIGNS && d->ring_signs < RING_PROOF;
+	d->refusal_trial = d->refused_pairs && !d->refusal_proven;
 }
 
 /* What rings are that nobody has asked for a size of, in most devices. */
@@ -151,8 +158,11 @@ static bool is_beyond(const struct device *d)
 /* It has the pairs before the one whose ring it refuses, and one in any case. */
 static void learn_from_refusal(struct device *d)
 {
-	if (!is_beyond(d) && (d->rings.at < 2 || strcmp(d->vhost->request, "SET_VRING_CALL") != 0))
+	if (!is_beyond(d) && (d->rings.at < 2 || !d->rings.at_call))
 		return;
+	if (d->refusal_trial)
+		d->refusal_proven = true;
+	d->refusal_trial = false;
 	d->refused_pairs = MAX(d->rings.at / 2, 1u);
 	d->vhost->why = is_beyond(d) ?
 				"no such ring: the peer counts rings, not queue pairs" :
@@ -168,6 +178,16 @@ static void learn_from_hang_up(struct device *d)
 	d->ring_trial = false;
 	if (d->ring_signs >= RING_SIGNS)
 		d->vhost->why = "no such ring: the peer counts rings, not queue pairs";
+}
+
+/* It serves what it once refused, or who hung up has had another reason. */
+static void learn_from_success(struct device *d)
+{
+	if (d->refusal_trial && d->draft.pairs > d->refused_pairs)
+		forget_refusal(d);
+	if (d->ring_signs < RING_SIGNS || d->ring_trial)
+		d->ring_signs = 0;
+	d->ring_trial = false;
 }
 
 static void learn_from_failure(struct device *d, int error)
@@ -425,9 +445,7 @@ int device_bring_up(struct device *d)
 		give_up(d, r);
 		return r;
 	}
-	if (d->ring_signs < RING_SIGNS || d->ring_trial)
-		d->ring_signs = 0;
-	d->ring_trial = false;
+	learn_from_success(d);
 	return 0;
 }
 

@@ -37,9 +37,9 @@ struct device {
 	struct ctrl ctrl;
 	/* of all connections: the number of queues that the peer said last, the pairs before the
 	 * first one that it refused nevertheless (0: none), and hang-ups so far that say that it
-	 * counts rings and not pairs, which are put to the test once */
+	 * counts rings and not pairs; what either told is put to the test once */
 	unsigned int said, refused_pairs, ring_signs;
-	bool ring_trial;
+	bool refusal_trial, refusal_proven, ring_trial;
 };
 
 /*

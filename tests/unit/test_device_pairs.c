@@ -142,13 +142,76 @@ static void test_guess_that_was_right(void **state)
 	assert_pairs(b, 2);
 	device_lasted(&b->device);
 	assert_pairs(b, 2);
-	/* a refusal needs no trial */
+}
+
+/* So is what a refusal told: it may have had another reason. */
+static void test_refusal_that_passed(void **state)
+{
+	struct fake_vhost *b = *state;
+
+	b->device.config.pairs = 8;
+	assert_refused_at(b, 2, -EREMOTEIO);
+	device_forget(&b->device);
+	assert_pairs(b, 1);
+	assert_pairs(b, 1); /* that one did not last */
+	device_lasted(&b->device);
+	assert_refused_at(b, 2, -ETIMEDOUT); /* says nothing of it */
+	device_forget(&b->device);
+	assert_pairs(b, 4);
+	assert_int_equal(b->device.refused_pairs, 0);
+	assert_pairs(b, 4);
+	/* the next one has a trial of its own, as has one of a ring beyond */
+	assert_refused_at(b, 4, -EREMOTEIO);
+	device_forget(&b->device);
+	assert_pairs(b, 2);
+	device_lasted(&b->device);
+	assert_pairs(b, 4);
+}
+
+/* Two that come one soon after the other are no trial yet; the one that fails is the last. */
+static void test_refusal_that_stays(void **state)
+{
+	struct fake_vhost *b = *state;
+	int i;
+
+	b->device.config.pairs = 8;
+	assert_refused_at(b, 4, -EREMOTEIO);
+	device_forget(&b->device);
+	assert_refused_at(b, 2, -EREMOTEIO);
+	device_forget(&b->device);
+	assert_pairs(b, 1);
+	device_lasted(&b->device);
+	assert_refused_at(b, 6, -EREMOTEIO);
+	device_forget(&b->device);
+	for (i = 0; i < 2; i++) {
+		assert_pairs(b, 3);
+		device_lasted(&b->device);
+	}
+	/* as long as it says the same */
 	b->vhost.max_pairs = 6;
+	assert_pairs(b, 6);
 	assert_refused_at(b, 6, -EREMOTEIO);
 	device_forget(&b->device);
 	assert_pairs(b, 3);
 	device_lasted(&b->device);
-	assert_pairs(b, 3);
+	assert_pairs(b, 6);
+}
+
+/* A connection of fewer pairs than were refused is no trial. */
+static void test_refusal_not_tried(void **state)
+{
+	struct fake_vhost *b = *state;
+
+	b->device.config.pairs = 8;
+	assert_refused_at(b, 4, -EREMOTEIO);
+	device_forget(&b->device);
+	device_lasted(&b->device);
+	b->device.config.pairs = 2;
+	assert_pairs(b, 2);
+	assert_int_equal(b->device.refused_pairs, 2);
+	b->device.config.pairs = 8;
+	assert_pairs(b, 4);
+	assert_int_equal(b->device.refused_pairs, 0);
 }
 
 /* A peer that says more pairs than it has: those before the one refused, from the next time on. */
@@ -162,7 +225,6 @@ static void test_pairs_that_lie(void **state)
 	assert_non_null(strstr(b->vhost.why, "fewer queue pairs than it says"));
 	device_forget(&b->device);
 	assert_pairs(b, 2);
-	device_lasted(&b->device); /* a refusal needs no trial */
 	assert_pairs(b, 2);
 	/* it may have been one ring too many again */
 	assert_refused_at(b, 2, -EREMOTEIO);
@@ -399,6 +461,9 @@ int main(void)
 		TEST(test_pairs_counted_by_hang_ups),
 		TEST(test_guess_that_was_wrong),
 		TEST(test_guess_that_was_right),
+		TEST(test_refusal_that_passed),
+		TEST(test_refusal_that_stays),
+		TEST(test_refusal_not_tried),
 		TEST(test_pairs_that_lie),
 		TEST(test_pairs_refused),
 		TEST(test_pairs_without_mq),
