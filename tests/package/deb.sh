@@ -144,7 +144,6 @@ inside env -i PATH="$PATH" TMPDIR=/tmp bash /opt/source/debian/tests/service \
   >"$TMP/service.log" 2>"$TMP/errors.log" </dev/null ||
   fail "debian/tests/service"
 [ ! -s "$TMP/errors.log" ] || fail "debian/tests/service wrote to the standard error output: $(cat "$TMP/errors.log")"
-container_end
 step "its units start, restart and stop"
 
 # ---- upgrade, removal, purge ----
