@@ -18,7 +18,7 @@ import sys
 
 from aims import AIMS, EVIDENCE, ROWS, WAITED, WAITED_LIMIT
 
-BASELINE = "testpmd"
+SUBJECT, BASELINE = "vubridge", "testpmd"
 # Those of the table's samples that are no candidates to compare.
 CEILING = "ring"
 
@@ -227,6 +227,35 @@ def plot(folder, row, metric, lines):
     subprocess.run(["gnuplot"], input=script, text=True, check=True)
 
 
+SPEEDS = ("frames/s", "Gbit/s")
+
+
+def overview(folder, lines):
+    """How many times as fast as the baseline, for each case of what is measured by speed."""
+    chosen = [x for x in lines if x["candidate"] == SUBJECT and x["metric"] in SPEEDS and x["ratio"]
+              and x["row"] != "10"]
+    if not chosen:
+        return
+    chosen.sort(key=lambda x: int(x["row"]))
+    data = []
+    for i, x in enumerate(chosen):
+        title = ROWS[x["row"]] if x["row"] in ("1", "2", "3") else \
+            {"4": "kernel → backend, ", "5": "TCP, "}.get(x["row"], "") + x["case"]
+        if x["row"] in ("1", "2", "3"):
+            title += f" ({x['case']})"
+        data.append(f'{len(chosen) - i} {x["ratio"]} "{title}" "{show(x["ratio"])} ×"')
+    script = "\n".join([
+        f"set terminal svg size 820,{70 + 22 * len(chosen)} font 'sans,12' background 'white'",
+        f"set output '{os.path.join(folder, 'overview.svg')}'",
+        f"set title '{SUBJECT}: times as fast as {BASELINE}, on one core'",
+        "set style fill solid 0.8", "set logscale x", f"set xrange [0.5:{4 * max(x['ratio'] for x in chosen)}]",
+        f"set yrange [0.4:{len(chosen) + 0.6}]", "set grid xtics", "unset key", "set ytics nomirror",
+        "$data << EOD", *data, "EOD",
+        "plot $data using (1):1:(1):2:($1-0.35):($1+0.35):ytic(3) with boxxyerror lc rgb '#3465a4', "
+        "$data using 2:1:4 with labels left offset 0.5,0", ""])
+    subprocess.run(["gnuplot"], input=script, text=True, check=True)
+
+
 def plots(folder, lines):
     if not shutil.which("gnuplot"):
         print("report: no gnuplot, so no plots", file=sys.stderr)
@@ -237,6 +266,7 @@ def plots(folder, lines):
             if metric not in EVIDENCE and metric != WAITED:
                 plot(folder, row, metric,
                      [x for x in lines if x["row"] == row and x["metric"] == metric])
+    overview(folder, lines)
 
 
 def main():
