@@ -130,7 +130,7 @@ step "the installed program joins namespaces through testpmd"
 dpkg-deb -x "$deb" "$DEST"
 if [ -d "$DEST/lib" ]; then # which is /usr/lib in the container, as in any Debian of these days
   cp -a "$DEST/lib/." "$DEST/usr/lib/"
-  rm -r "$DEST/lib"
+  rm -r "${DEST:?}/lib"
 fi
 mkdir -p "$DEST/opt/source/debian" "$DEST/opt/source/tests"
 cp -r "$top_srcdir/debian/tests" "$DEST/opt/source/debian/"
@@ -140,8 +140,8 @@ inside ln -s /run /var/run # as Debian has it; dpdk-testpmd wants it
 # what the package's scripts do
 inside systemd-sysusers vubridge.conf
 inside systemd-tmpfiles --create vubridge.conf
-inside env -i PATH="$PATH" TMPDIR=/tmp bash /opt/source/debian/tests/service >"$TMP/service.log" 2>"$TMP/errors.log" </dev/null ||
-  fail "debian/tests/service"
+inside env -i PATH="$PATH" TMPDIR=/tmp bash /opt/source/debian/tests/service \
+  >"$TMP/service.log" 2>"$TMP/errors.log" </dev/null || fail "debian/tests/service"
 [ ! -s "$TMP/errors.log" ] || fail "debian/tests/service wrote to the standard error output: $(cat "$TMP/errors.log")"
 step "its units start, restart and stop"
 
