@@ -34,6 +34,15 @@ record() {
     "$ROUND" "$@" >>"$BENCH_SAMPLES"
 }
 
+# profile ROW CASE CANDIDATE: with --profile, once, what keeps vubridge's processor busy now
+profile() {
+  local file=$BENCH_RESULTS/flame-$1-${2//[^A-Za-z0-9]/-}.svg
+  if [ -z "$PROFILE" ] || [ "$3" != vubridge ] || [ "$ROUND" != 1 ]; then return; fi
+  perf record -q -e cpu-clock -F 997 -g -C "$CANDIDATE_CPU" -o "$TMP/perf.data" -- sleep 2 >/dev/null 2>&1
+  perf script -i "$TMP/perf.data" 2>/dev/null | python3 "$BENCH_DIR/flame.py" "row $1, $2: $3" >"$file"
+  rm -f "$TMP/perf.data"
+}
+
 # calc EXPRESSION: of awk, with four digits
 calc() { awk "BEGIN { printf \"%.4g\", $1 }"; }
 

@@ -38,23 +38,31 @@ def ratio(a, b):
     return a / b if b else None
 
 
+def is_met(aim, reached):
+    return reached >= aim.value if aim.sense == ">=" else reached <= aim.value
+
+
+def against_base(aim, rounds, base):
+    """What was reached as a ratio, None beside a base of 0, and whether that is enough."""
+    median, beside = statistics.median(rounds.values()), statistics.median(base.values())
+    if not beside:
+        return None, median > 0 if aim.sense == ">=" else median == 0
+    reached = ratio(median, beside)
+    if aim.worst:
+        each = [ratio(rounds[r], base[r]) for r in rounds if base.get(r)]
+        reached = (min if aim.sense == ">=" else max)(each, default=reached)
+    return reached, is_met(aim, reached)
+
+
 def aim_of(samples, key, aim):
-    """How the aim stands: what was reached, and whether that is enough."""
+    """How the aim stands: what was reached, and whether that is enough (None: who knows)."""
     row, case, metric, _ = key
-    rounds = samples[key]
-    reached = statistics.median(rounds.values())
+    reached, met = statistics.median(samples[key].values()), None
     if aim.against:
         base = samples.get((row, case, metric, aim.against))
-        if not base:
-            return None
-        reached = ratio(reached, statistics.median(base.values()))
-        if aim.worst:
-            each = [ratio(rounds[r], base[r]) for r in rounds if r in base]
-            each = [r for r in each if r is not None]
-            reached = (min if aim.sense == ">=" else max)(each, default=None)
-    if reached is None:
-        return None
-    met = reached >= aim.value if aim.sense == ">=" else reached <= aim.value
+        reached, met = against_base(aim, samples[key], base) if base else (None, None)
+    else:
+        met = is_met(aim, reached)
     return {"against": aim.against, "sense": aim.sense, "value": aim.value, "worst_round": aim.worst,
             "reached": reached, "met": met}
 
@@ -72,7 +80,7 @@ def analyse(samples):
             "row": row, "case": case, "metric": metric, "candidate": candidate,
             "median": median, "min": min(values), "max": max(values), "rounds": len(values),
             "ratio": ratio(median, statistics.median(base.values())) if base else None,
-            "aims": [a for a in aims if a],
+            "aims": aims,
         })
     return lines
 
@@ -137,8 +145,9 @@ def show_aims(aims):
         sense = {">=": "≥", "<=": "≤"}[a["sense"]]
         against = f" × {a['against']}" if a["against"] else ""
         worst = ", each round" if a["worst_round"] else ""
-        verdict = "met" if a["met"] else "**not met**"
-        texts.append(f"{sense} {a['value']}{against}{worst}: {show(a['reached'])}, {verdict}")
+        verdict = {True: "met", False: "**not met**", None: "not measured"}[a["met"]]
+        reached = f"{show(a['reached'])}, " if a["reached"] is not None else ""
+        texts.append(f"{sense} {a['value']}{against}{worst}: {reached}{verdict}")
     return "; ".join(texts)
 
 

@@ -65,6 +65,12 @@ tcp_sample() {
   sleep "$SETTLE"
   tcp_run "$case, forward" "$candidate"
   tcp_run "$case, reverse" "$candidate" --reverse
+  if [ -n "$PROFILE" ]; then
+    iperf "$NS_B" "$NS_A" 198.18.0.2 -t 4 &
+    sleep 1
+    profile 5 "$case" "$candidate"
+    wait $!
+  fi
 }
 
 tcp_run() {

@@ -60,7 +60,10 @@ to_kernel_sample() {
   sleep "$SETTLE"
   case $candidate in
   floor*) floor_measure "$row" "$case" "$candidate" ;;
-  *) to_kernel_measure "$row" "$case" "$candidate" ;;
+  *)
+    to_kernel_measure "$row" "$case" "$candidate"
+    profile "$row" "$case" "$candidate"
+    ;;
   esac
 }
 

@@ -98,6 +98,7 @@ struct vport {
 	bool has_mac; /* the peer gave one: */
 	uint8_t peer_mac[ETH_ALEN];
 	uint8_t mac[ETH_ALEN]; /* the device's, as its driver set it */
+	bool promisc, allmulti; /* likewise, by the control queue */
 	uint16_t mtu; /* the largest that the peer allows, 0: it did not say */
 
 	/*

@@ -265,8 +265,10 @@ static struct recent *find_recent(const struct line *l, uint32_t hash)
 	struct recent *r;
 
 	LIST_FOREACH(r, &state.buckets[hash % BUCKETS], bucket)
-	if (r->hash == hash && is_same(&r->line, l))
-		return r;
+	{
+		if (r->hash == hash && is_same(&r->line, l))
+			return r;
+	}
 	return NULL;
 }
 

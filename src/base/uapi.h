@@ -13,6 +13,7 @@
 #include <linux/virtio_net.h>
 
 /* linux/if_link.h: enumerators, so nothing can tell whether the headers have them */
+#define IFLA_ALLMULTI	       61 /* 6.0 */
 #define IFLA_GSO_IPV4_MAX_SIZE 63 /* 6.3 */
 
 /* linux/if_packet.h */

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -35,6 +37,18 @@ static inline uint64_t clock_ns(clockid_t clock)
 
 	clock_gettime(clock, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/*
+ * @size bytes of zeros in cache lines of their own, so that no other thread's writes slow down
+ * whoever works there. For free(); NULL when there is no memory.
+ */
+static inline void *alloc_lines(size_t size)
+{
+	const size_t whole = ALIGN_UP(size, (size_t)CACHE_LINE);
+	void *p = aligned_alloc(CACHE_LINE, whole);
+
+	return p ? memset(p, 0, whole) : NULL;
 }
 
 /* CLOCK_MONOTONIC in nanoseconds. */

@@ -216,7 +216,8 @@ static void conclude(struct capture *c)
 	}
 }
 
-/* What was captured is nobody else's to read, also in a file that was there before. */
+/* What is captured others cannot open, also in a file that was there before; who has it open
+ * already keeps it. */
 static int make_private(int fd)
 {
 	struct stat st;

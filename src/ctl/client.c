@@ -2,7 +2,6 @@
 #include "ctl/client.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,12 +52,17 @@ static ssize_t receive_packet(struct client *c)
 /* One packet, as JSON. */
 static json_t *receive(struct client *c, int timeout_ms)
 {
-	struct pollfd p = {.fd = c->fd, .events = POLLIN};
+	struct fdmsg_wait wait = fdmsg_wait_ms((unsigned int)timeout_ms, c->cancel_fd);
 	json_t *json;
-	ssize_t n = -1;
+	ssize_t n;
+	int r;
 
-	if (poll(&p, 1, timeout_ms) == 0) {
+	if (timeout_ms < 0)
+		wait.deadline_ns = UINT64_MAX;
+	r = fdmsg_await(c->fd, -1, &wait);
+	if (r) {
 		set_error(c, "no answer");
+		c->canceled = r == -ECANCELED;
 		return NULL;
 	}
 	n = receive_packet(c);
@@ -80,6 +84,8 @@ static int read_greeting(struct client *c)
 	bool none = !greeting;
 
 	json_decref(greeting);
+	if (c->canceled)
+		return -ECANCELED;
 	if (none) {
 		set_error(c, "the connection was closed: too many clients?");
 		return -ECONNRESET;
@@ -93,14 +99,20 @@ static int read_greeting(struct client *c)
 	return 0;
 }
 
-int client_open(struct client *c, const struct find_entry *entry)
+int client_open(struct client *c, const struct find_entry *entry, int cancel_fd)
 {
-	const struct fdmsg_wait wait = fdmsg_wait_ms(ANSWER_MS, -1);
+	const struct fdmsg_wait wait = fdmsg_wait_ms(ANSWER_MS, cancel_fd);
 
-	*c = (struct client){.name = entry->name, .passed = -1, .size = GREETING_MAX};
+	*c = (struct client){
+		.name = entry->name,
+		.passed = -1,
+		.size = GREETING_MAX,
+		.cancel_fd = cancel_fd,
+	};
 	c->buf = malloc(c->size);
 	c->fd = c->buf ? fdmsg_connect(entry->path, SOCK_SEQPACKET, &wait) : -ENOMEM;
 	if (c->fd < 0) {
+		c->canceled = c->fd == -ECANCELED;
 		set_error(c, "%s",
 			  c->fd == -ENOENT || c->fd == -ECONNREFUSED ? "no vubridge runs there"
 			  : c->fd == -EACCES
@@ -162,7 +174,7 @@ json_t *client_next(struct client *c, const char *command)
 
 int client_fail(const struct client *c)
 {
-	return ctl_fail("%s: %s", c->name, c->error);
+	return c->canceled ? CTL_CANCELED : ctl_fail("%s: %s", c->name, c->error);
 }
 
 int client_each(struct ctl *ctl, int (*visit)(struct ctl *ctl, struct client *c, void *data),
@@ -176,8 +188,9 @@ int client_each(struct ctl *ctl, int (*visit)(struct ctl *ctl, struct client *c,
 		return ctl->name ? ctl_fail("%s: no vubridge runs for it", ctl->name)
 				 : ctl_fail("no vubridge runs here");
 	for (i = 0; i < ctl->found.n; i++) {
-		int one = client_open(&c, &ctl->found.entries[i]) ? client_fail(&c)
-								  : visit(ctl, &c, data);
+		int one = client_open(&c, &ctl->found.entries[i], ctl->cancel_fd)
+				  ? client_fail(&c)
+				  : visit(ctl, &c, data);
 
 		status = status ? status : one;
 		client_close(&c);

@@ -17,10 +17,12 @@ struct client {
 	char *buf;  /* [size] */
 	size_t size;
 	char error[CLIENT_ERROR_MAX]; /* of what failed last */
+	int cancel_fd;		      /* borrowed */
+	bool canceled;		      /* by which it failed */
 };
 
-/* 0 or -errno, with a line in @c->error; client_close either way. */
-int client_open(struct client *c, const struct find_entry *entry);
+/* 0 or -errno, with a line in @c->error; client_close either way. @cancel_fd ends any wait. */
+int client_open(struct client *c, const struct find_entry *entry, int cancel_fd);
 void client_close(struct client *c);
 
 /*
@@ -42,7 +44,7 @@ int client_each(struct ctl *ctl, int (*visit)(struct ctl *ctl, struct client *c,
 /* The same for a verb that changes something: there must be one, and no more. */
 int client_one(struct ctl *ctl, int (*visit)(struct ctl *ctl, struct client *c, void *data),
 	       void *data);
-/* Tells what is in @c->error. Returns CTL_FAILED. */
+/* Tells what is in @c->error. Returns CTL_FAILED; CTL_CANCELED when that is why, untold. */
 int client_fail(const struct client *c);
 
 #endif

@@ -16,6 +16,7 @@ enum ctl_exit {
 	CTL_OK = 0,
 	CTL_FAILED = 1, /* refused, or nobody there */
 	CTL_USAGE = 2,
+	CTL_CANCELED = -1, /* none, but a wait that ended by cancel_fd: nothing was told */
 };
 
 /* What the options say, and whom a verb is for. */
@@ -25,6 +26,7 @@ struct ctl {
 	bool colour;
 	const char *name; /* of -i, or NULL */
 	struct find_list found;
+	int cancel_fd; /* readable: wait for no answer any longer; or -1 */
 };
 
 struct verb {

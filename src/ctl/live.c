@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -42,28 +43,49 @@ static void say(const char *sequence)
 	fflush(stdout);
 }
 
-int live_open(struct live *l)
+static void close_fds(struct live *l)
 {
-	*l = (struct live){.stderr_fd = -1};
-	l->messages = memfd_create("messages", MFD_CLOEXEC);
-	if (l->messages < 0)
-		return -errno;
-	fflush(stderr);
-	l->stderr_fd = dup(STDERR_FILENO);
-	if (l->stderr_fd < 0 || dup2(l->messages, STDERR_FILENO) < 0) {
-		int err = errno;
+	close_fd(&l->stderr_fd);
+	close_fd(&l->messages);
+	close_fd(&l->cancel_fd);
+}
 
-		close_fd(&l->stderr_fd);
-		close_fd(&l->messages);
-		return -err;
-	}
+/* The view has these signals wait for live_wait, which takes them; cancel_fd only shows them. */
+static int open_signals(struct live *l)
+{
 	sigemptyset(&l->signals);
 	sigaddset(&l->signals, SIGINT);
 	sigaddset(&l->signals, SIGTERM);
 	sigaddset(&l->signals, SIGHUP);
 	sigaddset(&l->signals, SIGQUIT);
 	sigaddset(&l->signals, SIGTSTP);
+	l->cancel_fd = signalfd(-1, &l->signals, SFD_CLOEXEC);
 	sigaddset(&l->signals, SIGWINCH);
+	return l->cancel_fd < 0 ? -errno : 0;
+}
+
+static int open_messages(struct live *l)
+{
+	l->messages = memfd_create("messages", MFD_CLOEXEC);
+	if (l->messages < 0)
+		return -errno;
+	fflush(stderr);
+	l->stderr_fd = dup(STDERR_FILENO);
+	return l->stderr_fd < 0 || dup2(l->messages, STDERR_FILENO) < 0 ? -errno : 0;
+}
+
+int live_open(struct live *l)
+{
+	int r;
+
+	*l = (struct live){.stderr_fd = -1, .messages = -1, .cancel_fd = -1};
+	r = open_signals(l);
+	if (!r)
+		r = open_messages(l);
+	if (r) {
+		close_fds(l);
+		return r;
+	}
 	sigprocmask(SIG_BLOCK, &l->signals, &l->signals_before);
 	live_measure(l);
 	say(ENTER);
@@ -92,8 +114,7 @@ void live_close(struct live *l, const struct live_picture *last)
 	fflush(stderr);
 	dup2(l->stderr_fd, STDERR_FILENO);
 	copy_messages(l);
-	close_fd(&l->stderr_fd);
-	close_fd(&l->messages);
+	close_fds(l);
 	sigprocmask(SIG_SETMASK, &l->signals_before, NULL);
 }
 

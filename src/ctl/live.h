@@ -11,6 +11,7 @@ struct live {
 	unsigned int columns, rows;
 	sigset_t signals; /* that end the view, or change its size */
 	sigset_t signals_before;
+	int cancel_fd; /* readable while one waits for live_wait that ends or stops the view */
 	int stderr_fd; /* the real one, while messages wait until the view is over */
 	int messages;
 };

@@ -138,6 +138,17 @@ static int set_colour(struct ctl *ctl, const char *when)
 	return CTL_OK;
 }
 
+/* Is @c the letter of an option? SHORT_OPTIONS has other characters too. */
+static bool is_letter(int c)
+{
+	size_t i;
+
+	for (i = 0; options[i].name; i++)
+		if (options[i].val == c)
+			return true;
+	return false;
+}
+
 /* getopt leaves the letter of what it did not like, if that is one, in optopt. */
 static int refuse_option(int code, char **argv)
 {
@@ -147,7 +158,7 @@ static int refuse_option(int code, char **argv)
 		return ctl_misuse("-%c: needs a value", optopt);
 	if (!optopt)
 		return ctl_misuse("%s: unknown option, see help", word);
-	if (strchr(SHORT_OPTIONS, optopt))
+	if (is_letter(optopt))
 		return ctl_misuse("%s: takes no value", word);
 	return ctl_misuse("-%c: unknown option, see help", optopt);
 }
@@ -206,7 +217,7 @@ static int run(struct ctl *ctl, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct ctl ctl = {0};
+	struct ctl ctl = {.cancel_fd = -1};
 	int code, status = -1;
 
 	opterr = 0;

@@ -122,7 +122,7 @@ static void tell(const struct ctl *ctl, const char *name, json_t *changes)
 /* In JSON the first line of each is all of its state; text begins with the first change. */
 static int subscribe(const struct ctl *ctl, struct client *c, const struct find_entry *entry)
 {
-	json_t *state = client_open(c, entry) ? NULL : client_ask(c, COMMAND, NULL);
+	json_t *state = client_open(c, entry, -1) ? NULL : client_ask(c, COMMAND, NULL);
 
 	if (!state)
 		return client_fail(c);

@@ -87,6 +87,10 @@ static void print_show(const struct ctl *ctl, const json_t *state)
 	       output_string(state, "mac"), output_integer(state, "mtu"));
 	if (output_integer(state, "backend_mtu"))
 		printf(" backend-mtu %lld", output_integer(state, "backend_mtu"));
+	if (json_is_true(json_object_get(state, "promisc")))
+		printf(" promisc");
+	if (json_is_true(json_object_get(state, "allmulti")))
+		printf(" allmulti");
 	if (netns[0])
 		printf(" netns %s", netns);
 	putchar('\n');

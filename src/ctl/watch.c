@@ -47,6 +47,7 @@ static int once(struct ctl *ctl)
 
 struct watching {
 	json_t *now, *before; /* by the daemon's name, what stats_read gave */
+	json_t *next;	      /* what is being read */
 	double seconds;	      /* between the two; 0: there was no other before */
 	uint64_t read_ns;
 };
@@ -59,20 +60,28 @@ static int read_one(struct ctl *ctl, struct client *c, void *data)
 	(void)ctl;
 	if (!stats)
 		return client_fail(c);
-	json_object_set_new(w->now, c->name, stats);
+	json_object_set_new(w->next, c->name, stats);
 	return CTL_OK;
 }
 
+/* CTL_CANCELED: all is as it was before. */
 static int read_all(struct ctl *ctl, struct watching *w)
 {
 	uint64_t now = now_ns();
+	int status;
 
+	w->next = json_object();
+	status = client_each(ctl, read_one, w);
+	if (status == CTL_CANCELED) {
+		json_decref(w->next);
+		return status;
+	}
 	w->seconds = w->read_ns ? (double)(now - w->read_ns) / 1e9 : 0;
 	w->read_ns = now;
 	json_decref(w->before);
 	w->before = w->now;
-	w->now = json_object();
-	return client_each(ctl, read_one, w);
+	w->now = w->next;
+	return status;
 }
 
 /* ---- one below the other, for whoever reads them ---- */
@@ -148,26 +157,45 @@ static int draw(const struct live *l, struct live_picture *p, const struct watch
 	return status;
 }
 
+/* Draws until it is @until_ns, or the view ends; *event: which of them. */
+static int show(struct live *l, struct live_picture *p, const struct watching *w, uint64_t until_ns,
+		enum live_event *event)
+{
+	int status;
+
+	do {
+		status = draw(l, p, w);
+		*event = status == CTL_OK ? live_wait(l, until_ns) : LIVE_LEAVE;
+	} while (*event == LIVE_SIZE);
+	return status;
+}
+
+/* A signal ends the wait for a daemon that hangs; show learns which, and reading begins anew. */
 static int watch_live(struct ctl *ctl, struct watching *w, uint64_t interval_ns, long count)
 {
 	struct live_picture picture = {0};
-	enum live_event event;
+	enum live_event event = LIVE_TIME;
 	struct live live;
 	int status, r = live_open(&live);
 
 	if (r)
 		return ctl_fail("stats -w: %s", strerror(-r));
+	ctl->cancel_fd = live.cancel_fd;
 	do {
 		status = read_all(ctl, w);
-		do {
-			event = LIVE_LEAVE;
-			if (status == CTL_OK)
-				status = draw(&live, &picture, w);
-			if (status == CTL_OK && count != 1)
-				event = live_wait(&live, w->read_ns + interval_ns);
-		} while (event == LIVE_SIZE);
+		if (status == CTL_CANCELED) {
+			status = show(&live, &picture, w, 0, &event);
+			continue;
+		}
+		if (status == CTL_OK && count == 1) {
+			status = draw(&live, &picture, w);
+			break;
+		}
+		if (status == CTL_OK)
+			status = show(&live, &picture, w, w->read_ns + interval_ns, &event);
 		count -= count > 0;
 	} while (status == CTL_OK && event == LIVE_TIME);
+	ctl->cancel_fd = -1;
 	live_close(&live, &picture);
 	live_picture_close(&picture);
 	return status;

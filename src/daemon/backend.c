@@ -29,6 +29,7 @@ struct backend {
 	struct rtnl *rtnl; /* of the TAP's network namespace */
 	struct watch *watch;
 	struct linkmon_state link; /* of the TAP, as last told */
+	bool owner_knows_up;	   /* of it, what the owner was told last */
 	bool carrier;		   /* as it should be */
 };
 
@@ -51,11 +52,24 @@ static void set_carrier(struct backend *bk, bool on)
 static void on_tap_changed(void *owner, const struct linkmon_state *state)
 {
 	struct backend *bk = owner;
-	bool was_up = is_up(&bk->link);
 
 	bk->link = *state;
-	if (is_up(state) != was_up)
-		bk->config.events->link(bk->config.owner);
+}
+
+/*
+ * A TAP that is deleted goes down first, which is no news of its own: to set the carrier, to
+ * what it is, waits until the kernel is done with that.
+ */
+static void tell_link(struct backend *bk)
+{
+	bool up = is_up(&bk->link);
+
+	if (up == bk->owner_knows_up)
+		return;
+	if (!up && bk->tap->ops->set_carrier(bk->tap, bk->carrier) == -EBADFD)
+		return;
+	bk->owner_knows_up = up;
+	bk->config.events->link(bk->config.owner);
 }
 
 /* Where link events do not reach us the TAP itself tells, each second, whether it is up. */
@@ -71,12 +85,10 @@ static struct linkmon_state look_at_tap(const struct backend *bk)
 static void on_tap_settled(void *owner, bool seen)
 {
 	struct backend *bk = owner;
-	struct linkmon_state link;
 
-	if (!seen) {
-		link = look_at_tap(bk);
-		on_tap_changed(bk, &link);
-	}
+	if (!seen)
+		bk->link = look_at_tap(bk);
+	tell_link(bk);
 	if (!seen || bk->link.carrier != bk->carrier)
 		set_carrier(bk, bk->carrier);
 }
@@ -188,6 +200,7 @@ static int open_tap(struct backend *bk, char *error, size_t size)
 	give_mac(bk);
 	/* so that the device does not begin with less */
 	bk->link = look_at_tap(bk);
+	bk->owner_knows_up = is_up(&bk->link);
 	return 0;
 }
 

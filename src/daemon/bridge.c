@@ -36,6 +36,7 @@ struct bridge {
 
 	sd_event_source *renegotiate;
 	const char *ending; /* why, when that is not the backend's doing */
+	bool lost;          /* an interface was, of which the log has all that there is to say */
 	bool forwarding;    /* workers run */
 	bool carrier;       /* is on: they do, and the backend has answered all that it was asked */
 
@@ -59,21 +60,11 @@ static const char *tag(const struct bridge *b)
 	return b->iface.kport->name;
 }
 
-static void put_carrier(struct bridge *b)
-{
-	const bool on = b->carrier;
-	int r = b->iface.kport->ops->set_carrier(b->iface.kport, on);
-
-	if (r && r != -EBADFD) /* a deleted interface is the watch's news */
-		log_error(tag(b), "cannot turn the carrier %s: %s", on ? "on" : "off",
-			  strerror(-r));
-}
-
 static void set_carrier(struct bridge *b, bool on)
 {
 	b->carrier = on;
 	b->carrier_since = realtime_ns();
-	put_carrier(b);
+	interface_set_carrier(&b->iface, on);
 }
 
 /* Has the network learn where our address is: by the backend, or else by a frame of ours. */
@@ -122,7 +113,8 @@ static void end_forwarding(struct bridge *b, const char *reason)
 		set_carrier(b, false);
 	b->forwarding = false;
 	run_workers(b, 0);
-	log_notice(tag(b), on ? "carrier off: %s" : "carrier stays off: %s", reason);
+	if (!b->lost)
+		log_notice(tag(b), on ? "carrier off: %s" : "carrier stays off: %s", reason);
 }
 
 /* Makes forwarding and carrier what the device's state asks for. */
@@ -203,16 +195,9 @@ static int on_device_up(void *owner)
 	int r;
 
 	b->connected_since = realtime_ns();
-	/* all that the kernel can leave to us: what the backend does not do, the workers do */
-	r = b->iface.kport->ops->set_offload(b->iface.kport,
-					     b->offload == OPTIONS_OFFLOAD_OFF ?
-						     0 :
-						     b->iface.kport->offloads);
-	if (r) {
-		log_error(tag(b), "cannot set the interface's offloads: %s", strerror(-r));
-		return r;
-	}
-	r = mirror_up(&b->iface.mirror);
+	r = mirror_offload(&b->iface.mirror, b->offload != OPTIONS_OFFLOAD_OFF);
+	if (!r)
+		r = mirror_up(&b->iface.mirror);
 	if (r || renegotiate_if_outdated(b)) /* not worth a carrier then */
 		return r;
 	r = ask_for_pairs(b);
@@ -281,6 +266,7 @@ static void on_backend_lost(void *owner)
 {
 	struct bridge *b = owner;
 
+	b->lost = true;
 	b->vport->ops->stop(b->vport);
 	sd_event_exit(b->event, OPTIONS_EXIT_SYSTEM);
 }
@@ -325,14 +311,14 @@ static void on_link_settled(void *owner)
 	if (interface_carrier_is(&b->iface, b->carrier))
 		return;
 	log_debug(tag(b), "the carrier may not be as it should be, setting it again");
-	put_carrier(b);
+	interface_set_carrier(&b->iface, b->carrier);
 }
 
 static void on_link_lost(void *owner)
 {
 	struct bridge *b = owner;
 
-	b->ending = "there is no interface any more";
+	b->lost = true;
 	sd_event_exit(b->event, OPTIONS_EXIT_SYSTEM);
 }
 
@@ -467,9 +453,11 @@ int bridge_open(struct bridge **out, sd_event *event, const struct options *opti
 
 int bridge_start(struct bridge *b, uint64_t distrusted, char *error, size_t size)
 {
-	int r = workers_open(&b->workers, b->event, b->options, b->iface.kport, distrusted,
-			     &workers_events, b, error, size);
+	int r;
 
+	b->iface.kport->offloads &= ~distrusted;
+	r = workers_open(&b->workers, b->event, b->options, b->iface.kport, &workers_events, b,
+			 error, size);
 	if (b->listen && listener_stays_behind(b->listen))
 		log_notice(tag(b), "%s and its lock will stay behind: their directory is not ours",
 			   b->options->path);

@@ -140,6 +140,8 @@ json_t *command_state(const struct bridge_view *v)
 	put(s, "mac", json_string(mac));
 	put(s, "mtu", json_integer(v->link->mtu));
 	put(s, "backend_mtu", vp->mtu ? json_integer(vp->mtu) : json_null());
+	put(s, "promisc", json_boolean(vp->promisc)); /* as the device was told */
+	put(s, "allmulti", json_boolean(vp->allmulti));
 	put(s, "features", feature_list(vp->features & ~FEATURE_DEVICE_MASK, ""));
 	put(s, "offloads", offload_state(v));
 	put(s, "offload", json_string(options_choice("offload", v->offload)));

@@ -90,6 +90,17 @@ static int on_hidden(sd_event_source *source __attribute__((unused)),
 	return 0;
 }
 
+/* ---- carrier ---- */
+
+void interface_set_carrier(struct interface *i, bool on)
+{
+	int r = i->kport->ops->set_carrier(i->kport, on);
+
+	if (r && r != -EBADFD) /* a deleted interface is the watch's news */
+		log_error(i->kport->name, "cannot turn the carrier %s: %s", on ? "on" : "off",
+			  strerror(-r));
+}
+
 /* A veth's carrier is its user's too; what is ours alone is whether the hidden end is up. */
 bool interface_carrier_is(const struct interface *i, bool on)
 {

@@ -49,6 +49,9 @@ void interface_close(struct interface *i);
 /* Logs, if it is so, that the queues of a TAP which was there before are short. */
 void interface_say_queue(const struct kport *kp);
 
+/* Logs why, if it cannot be. */
+void interface_set_carrier(struct interface *i, bool on);
+
 /*
  * Is the carrier, as far as it is ours to set, what anyone last asked for and @on? False
  * also where it cannot be seen.

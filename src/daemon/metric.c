@@ -84,7 +84,8 @@ const struct metric metrics[] = {
 	  LANE(superframes), .direction = METRIC_BOTH },
 	{ "segments", "", "frames that were merged, or that superframes were cut into",
 	  LANE(segments), .direction = METRIC_BOTH },
-	{ "refusals", "", "superframes that the kernel refused, so that their frames went singly",
+	{ "refusals", "",
+	  "superframes that the kernel refused, which ends merging until the next connection",
 	  LANE(refusals), .direction = METRIC_RX },
 
 	{ "refused", "", "the kernel did not accept the frame or its header (EINVAL)",

@@ -224,6 +224,27 @@ bool mirror_is_outdated(const struct mirror *m)
 	       is_within_mtu(m) != feature_has(vp->features, VIRTIO_NET_F_MTU);
 }
 
+/* ---- to the kernel ---- */
+
+#define TCP_OFFLOADS (FEATURE_NET(CSUM) | FEATURE_NET(HOST_TSO4) | FEATURE_NET(HOST_TSO6))
+
+/*
+ * What the backend does not do, the workers do, but then all frames go through their hands.
+ * That is worth it unless the backend takes what there is most of: superframes of TCP.
+ */
+int mirror_offload(const struct mirror *m, bool wanted)
+{
+	uint64_t offloads = wanted ? m->kport->offloads : 0, taken = m->vport->features;
+	int r;
+
+	if ((taken & TCP_OFFLOADS) == TCP_OFFLOADS)
+		offloads &= taken;
+	r = m->kport->ops->set_offload(m->kport, offloads);
+	if (r)
+		log_error(m->kport->name, "cannot set the interface's offloads: %s", strerror(-r));
+	return r;
+}
+
 /* ---- to the device ---- */
 
 /* By the control queue; where there is none, by the one field that a driver may write. */
@@ -244,10 +265,10 @@ static void tell_mode(struct mirror *m, uint8_t command, bool on)
 	m->vport->ops->control(m->vport, VIRTIO_NET_CTRL_RX, command, &value, sizeof(value));
 }
 
-static void tell_modes(struct mirror *m, unsigned int flags)
+static void tell_modes(struct mirror *m)
 {
-	tell_mode(m, VIRTIO_NET_CTRL_RX_PROMISC, flags & IFF_PROMISC);
-	tell_mode(m, VIRTIO_NET_CTRL_RX_ALLMULTI, flags & IFF_ALLMULTI);
+	tell_mode(m, VIRTIO_NET_CTRL_RX_PROMISC, m->link.promisc);
+	tell_mode(m, VIRTIO_NET_CTRL_RX_ALLMULTI, m->link.allmulti);
 }
 
 /* 0, or -errno when the connection is of no use any more. */
@@ -271,7 +292,7 @@ int mirror_up(struct mirror *m)
 	take_mtu(m);
 	name_difference(m);
 	tell_mac(m);
-	tell_modes(m, m->link.flags);
+	tell_modes(m);
 	return tell_mtu(m);
 }
 
@@ -310,8 +331,8 @@ void mirror_link(struct mirror *m, const struct linkmon_state *state)
 		return;
 	if (memcmp(m->vport->mac, m->link.mac, ETH_ALEN))
 		tell_mac(m);
-	if ((before.flags ^ m->link.flags) & (IFF_PROMISC | IFF_ALLMULTI))
-		tell_modes(m, m->link.flags);
+	if (before.promisc != m->link.promisc || before.allmulti != m->link.allmulti)
+		tell_modes(m);
 	if (before.mtu == m->link.mtu)
 		return;
 	m->mtu_error = 0;

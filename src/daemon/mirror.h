@@ -38,6 +38,8 @@ unsigned int mirror_least_mtu(const struct mirror *m);
 /* Is what was agreed on with the backend about its MTU not so any more? Then the device has
  * to be negotiated anew. */
 bool mirror_is_outdated(const struct mirror *m);
+/* Tells the kernel which work on frames it may leave to device and workers. 0 or -errno. */
+int mirror_offload(const struct mirror *m, bool wanted);
 /* The device has come up: it learns all, and its configuration counts. 0, or -errno when
  * the connection is of no use any more. */
 int mirror_up(struct mirror *m);

@@ -141,7 +141,7 @@ const struct option_row options_rows[] = {
 	  FIELD(poll), .help = "whether an idle worker sleeps" },
 	{ .name = "idle-us", .type = &option_number, .metavar = "N", .fallback = "50",
 	  .min = 0, .max = 1000000,
-	  FIELD(idle_us), .help = "microseconds without work before a worker sleeps" },
+	  FIELD(idle_us), .help = "microseconds without work that a worker polls at most" },
 	{ .name = "devargs", .type = &option_devargs, .metavar = "LIST", .devargs = true,
 	  .no_key = true,
 	  .help = "options named as DPDK's virtio_user names them" },

@@ -27,9 +27,8 @@
 #include "net/tap.h"
 #include "virtio/feature.h"
 
-#define PACKETS	   3u
-#define PAYLOAD	   100u
-#define PACKET_MAX 256u
+#define PACKETS	    45u
+#define PACKET_MAX  1536u
 #define PATIENCE_MS 500
 
 /* Of no host; by it our own frames are told from what the kernel says at a new interface. */
@@ -47,10 +46,16 @@ static const struct kind kinds[] = {
 	{true, true, FEATURE_NET(GUEST_USO6)},
 };
 
+/* Payloads short enough to be copied together, and as many as there can be, pointed at. */
+static const struct shape {
+	unsigned int packets, payload;
+} shapes[] = {{3, 100}, {PACKETS, 1440}};
+
 struct test {
 	struct kport *kp;
 	int sock; /* sees and sends what passes the TAP, with a virtio-net header in front */
 	struct merge *merge;
+	const struct shape *shape;
 	uint8_t packets[PACKETS][PACKET_MAX];
 	uint32_t len; /* of each, in bytes */
 };
@@ -91,11 +96,15 @@ static uint32_t pseudo_sum(const struct kind *k, const uint8_t *transport, size_
 }
 
 /* Writes number @i of the packets of @k. Returns its length. */
-static uint32_t write_packet(uint8_t *p, const struct kind *k, unsigned int i)
+static uint32_t write_packet(uint8_t *p, const struct kind *k, unsigned int payload, unsigned int i)
 {
 	struct udphdr udp = {.source = htobe16(9), .dest = htobe16(9)};
-	struct tcphdr tcp = {.source = htobe16(9), .dest = htobe16(9), .doff = 5, .ack = 1,
-			     .seq = htobe32(1 + i * PAYLOAD), .window = htobe16(512)};
+	struct tcphdr tcp = {.source = htobe16(9),
+			     .dest = htobe16(9),
+			     .doff = 5,
+			     .ack = 1,
+			     .seq = htobe32(1 + i * payload),
+			     .window = htobe16(512)};
 	size_t header = k->udp ? sizeof(udp) : sizeof(tcp), at = ETH_HLEN;
 	uint16_t check;
 
@@ -104,15 +113,15 @@ static uint32_t write_packet(uint8_t *p, const struct kind *k, unsigned int i)
 	memcpy(p + ETH_ALEN, source, ETH_ALEN);
 	p[12] = k->v6 ? 0x86 : 0x08;
 	p[13] = k->v6 ? 0xdd : 0x00;
-	at += write_ip(p + at, k, (uint16_t)(7 + i), header + PAYLOAD);
-	udp.len = htobe16((uint16_t)(header + PAYLOAD));
+	at += write_ip(p + at, k, (uint16_t)(7 + i), header + payload);
+	udp.len = htobe16((uint16_t)(header + payload));
 	memcpy(p + at, k->udp ? (void *)&udp : (void *)&tcp, header);
-	memset(p + at + header, (int)('a' + i), PAYLOAD);
-	check = (uint16_t)~checksum_fold(checksum_add(pseudo_sum(k, p + at, header + PAYLOAD),
-						      p + at, header + PAYLOAD));
+	memset(p + at + header, (int)('a' + i), payload);
+	check = (uint16_t)~checksum_fold(
+		checksum_add(pseudo_sum(k, p + at, header + payload), p + at, header + payload));
 	memcpy(p + at + (k->udp ? offsetof(struct udphdr, check) : offsetof(struct tcphdr, check)),
 	       &check, sizeof(check));
-	return (uint32_t)(at + header + PAYLOAD);
+	return (uint32_t)(at + header + payload);
 }
 
 /* ---- there and back ---- */
@@ -134,17 +143,17 @@ static const char *take_in(struct test *t, const struct kind *k)
 {
 	struct frame frames[PACKETS], *units;
 	struct iovec iovs[PACKETS][2];
-	unsigned int i;
+	unsigned int i, n = t->shape->packets;
 
-	for (i = 0; i < PACKETS; i++) {
-		t->len = write_packet(t->packets[i], k, i);
+	for (i = 0; i < n; i++) {
+		t->len = write_packet(t->packets[i], k, t->shape->payload, i);
 		frame_init(&frames[i], iovs[i], 2, t->kp->hdr_len);
 		frames[i].hdr = (struct virtio_net_hdr_v1){0};
 		frames[i].len = t->len;
 		frames[i].iovcnt = 2;
 		iovs[i][1] = (struct iovec){.iov_base = t->packets[i], .iov_len = t->len};
 	}
-	if (merge_batch(t->merge, frames, PACKETS, &units) != 1)
+	if (merge_batch(t->merge, frames, n, &units) != 1)
 		return "packets of one flow were not merged";
 	if (kport_send(t->kp, 0, units, 1) != 1)
 		return "the kernel does not take it";
@@ -193,7 +202,7 @@ static const char *cut(struct test *t, const uint8_t *buf, size_t len)
 
 	if (send(t->sock, buf, len, 0) != (ssize_t)len)
 		return "the kernel does not send it";
-	for (i = 0; i < PACKETS; i++)
+	for (i = 0; i < t->shape->packets; i++)
 		if (!read_frame(t, packet, &n) || n != t->len || memcmp(packet, t->packets[i], n))
 			return "the kernel cuts it into other packets";
 	return NULL;
@@ -215,6 +224,18 @@ static const char *there_and_back(struct test *t, const struct kind *k)
 	return how ? how : cut(t, buf, len);
 }
 
+static const char *test_kind(struct test *t, const struct kind *k)
+{
+	const char *how = NULL;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(shapes) && !how; i++) {
+		t->shape = &shapes[i];
+		how = there_and_back(t, k);
+	}
+	return how;
+}
+
 /* ---- the place ---- */
 
 static int open_socket(const struct kport *kp, int *sock)
@@ -227,8 +248,7 @@ static int open_socket(const struct kport *kp, int *sock)
 	const int on = 1;
 
 	*sock = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-	if (*sock < 0 ||
-	    setsockopt(*sock, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)) < 0 ||
+	if (*sock < 0 || setsockopt(*sock, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)) < 0 ||
 	    setsockopt(*sock, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on)) < 0 ||
 	    bind(*sock, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		return -errno;
@@ -293,7 +313,7 @@ static void test_all(struct test *t, struct run *run)
 	for (i = 0; i < ARRAY_SIZE(kinds) && !run->error; i++) {
 		if (!(t->kp->offloads & kinds[i].offload))
 			continue;
-		how = there_and_back(t, &kinds[i]);
+		how = test_kind(t, &kinds[i]);
 		if (!how)
 			continue;
 		run->wrong |= kinds[i].offload;

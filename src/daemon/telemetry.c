@@ -329,7 +329,7 @@ static int on_client(sd_event_source *source __attribute__((unused)), int fd, ui
 /* ---- clients ---- */
 
 /* Whoever may connect may ask; who asks for a change must be one who could kill us as well. */
-static bool may_change(int fd)
+static bool is_trusted(int fd)
 {
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
@@ -409,7 +409,7 @@ static int on_listen(sd_event_source *source __attribute__((unused)), int listen
 		return 0;
 	if (fd < 0)
 		return pause_listening(t, -errno);
-	change = may_change(fd);
+	change = is_trusted(fd);
 	place = find_place(t, change);
 	if (!place) {
 		log_warning(t->config.tag, "closed a connection to the control socket: %u are open",

@@ -17,7 +17,6 @@
 struct workers {
 	const struct options *options;
 	struct kport *kp;
-	uint64_t distrusted; /* offloads by which the kernel gets no superframes */
 	const struct workers_events *events;
 	void *owner;
 
@@ -84,7 +83,7 @@ static struct merge_config merge_config(const struct workers *ws, int how)
 {
 	const uint64_t tso = FEATURE_NET(GUEST_TSO4) | FEATURE_NET(GUEST_TSO6);
 	const uint64_t uso = FEATURE_NET(GUEST_USO4) | FEATURE_NET(GUEST_USO6);
-	const uint64_t offloads = ws->kp->offloads & ~ws->distrusted;
+	const uint64_t offloads = ws->kp->offloads;
 	struct merge_config none = {0};
 
 	if (how == OPTIONS_MERGE_OFF)
@@ -142,6 +141,7 @@ static int on_worker(sd_event_source *source __attribute__((unused)), int fd,
 	struct workers *ws = userdata;
 	struct worker_failure failure;
 	unsigned int i;
+	int pair;
 
 	for (i = 0; i < ws->n; i++) {
 		if (worker_event_fd(ws->workers[i]) != fd)
@@ -151,6 +151,10 @@ static int on_worker(sd_event_source *source __attribute__((unused)), int fd,
 			on_failure(ws, failure);
 			failure = worker_take_failure(ws->workers[i]);
 		}
+		while ((pair = worker_take_refusal(ws->workers[i])) >= 0)
+			log_warning(tag(ws),
+				    "the kernel refused a superframe: nothing is merged for rxq%d "
+				    "until the next connection", pair);
 	}
 	return 0;
 }
@@ -234,8 +238,8 @@ static int open_all(struct workers *ws, sd_event *event, char *error, size_t siz
 }
 
 int workers_open(struct workers **out, sd_event *event, const struct options *options,
-		 struct kport *kp, uint64_t distrusted, const struct workers_events *events,
-		 void *owner, char *error, size_t size)
+		 struct kport *kp, const struct workers_events *events, void *owner, char *error,
+		 size_t size)
 {
 	struct workers *ws = calloc(1, sizeof(*ws));
 	int r;
@@ -245,7 +249,6 @@ int workers_open(struct workers **out, sd_event *event, const struct options *op
 		return -ENOMEM;
 	ws->options = options;
 	ws->kp = kp;
-	ws->distrusted = distrusted;
 	ws->events = events;
 	ws->owner = owner;
 	ws->poll.busy = options->poll == OPTIONS_POLL_BUSY;

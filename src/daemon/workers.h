@@ -23,12 +23,11 @@ struct workers;
 
 /*
  * Starts them, without rings, for the pairs of @kp. On error returns -errno with one line in
- * @error. @options and @kp must outlive them. No superframes are made for @distrusted of the
- * offloads, GUEST_TSO4 and so on.
+ * @error. @options and @kp must outlive them.
  */
 int workers_open(struct workers **out, sd_event *event, const struct options *options,
-		 struct kport *kp, uint64_t distrusted, const struct workers_events *events,
-		 void *owner, char *error, size_t size);
+		 struct kport *kp, const struct workers_events *events, void *owner, char *error,
+		 size_t size);
 void workers_close(struct workers *ws); /* NULL-safe */
 
 /*

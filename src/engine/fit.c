@@ -5,7 +5,8 @@
  * checksummed as the peer needs them (segment.c).
  *
  * A superframe goes whole or waits: room for its pieces is gathered in frames[0..held) of
- * the lane, over several runs if the ring is full, and is filled when there is enough.
+ * the lane, over several runs if the ring is full, and is filled when there is enough. One
+ * of more pieces than that goes in several parts.
  */
 #include "engine/fit.h"
 
@@ -29,7 +30,7 @@ struct fit {
 	uint64_t taken;	   /* HOST_ bits */
 	unsigned int came; /* frames that were read */
 	unsigned int next; /* of them to go to the ring */
-	bool cutting;	   /* the next one is in .segment */
+	bool cutting;	   /* the next one is in .segment, perhaps written in part */
 	bool whole;	   /* and passes as it is */
 	unsigned int held; /* room for it, in the lane's frames */
 	struct segment segment;
@@ -142,7 +143,16 @@ static int begin(struct lane *lane)
 	if (r)
 		return r;
 	fit->cutting = true;
-	return fit->segment.pieces <= MIN(lane->vq->capacity, LANE_BATCH) ? 0 : -EINVAL;
+	return 0;
+}
+
+/* How many of the pieces that are left go together. Of a ring a peer may keep something. */
+static unsigned int part(const struct lane *lane)
+{
+	const struct segment *s = &lane->fit->segment;
+	unsigned int most = MAX(lane->vq->capacity / 2, 1u);
+
+	return MIN(s->pieces - s->next, MIN(most, LANE_BATCH));
 }
 
 /* Writes the next piece into @f's room, in however many pieces that lies, and gives it. */
@@ -160,32 +170,47 @@ static void give_piece(struct lane *lane, struct frame *f)
 	count_add(&lane->counters.bytes, f->len);
 }
 
-/* The next frame goes to the ring. 1: it is done with, 0: there is no room, or -errno. */
-static int put_frame(struct lane *lane)
+/* So many pieces of the frame in hand go to the ring. 1, 0: there is no room, or -errno. */
+static int put_part(struct lane *lane, unsigned int pieces)
 {
 	struct fit *fit = lane->fit;
-	unsigned int i, pieces;
+	unsigned int i;
 	int error;
 
-	if (!fit->cutting && begin(lane)) {
-		fit->cutting = false;
-		count_add(&lane->counters.drops[LANE_DROP_UNFIT], 1);
-		return 1;
-	}
-	pieces = fit->segment.pieces;
 	fit->held = lane_take(lane, fit->held, pieces, segment_room(&fit->segment), &error);
 	if (fit->held < pieces)
 		return error;
+	fit->held = 0;
 	for (i = 0; i < pieces; i++)
 		give_piece(lane, &lane->frames[i]);
 	/* given, but the peer does not know of them before the flush */
 	lane_capture(lane, lane->frames, pieces);
-	if (pieces > 1) {
+	return 1;
+}
+
+/* The next frame goes to the ring. 1: it is done with, 0: there is no room, or -errno. */
+static int put_frame(struct lane *lane)
+{
+	struct fit *fit = lane->fit;
+	unsigned int pieces;
+	int r;
+
+	if (!fit->cutting && begin(lane)) {
+		count_add(&lane->counters.drops[LANE_DROP_UNFIT], 1);
+		return 1;
+	}
+	while ((pieces = part(lane)) > 0) {
+		r = put_part(lane, pieces);
+		if (r <= 0)
+			return r;
+		if (part(lane) > 0) /* the peer has to make room for the rest */
+			lane_flush(lane);
+	}
+	if (fit->segment.pieces > 1) {
 		count_add(&lane->counters.superframes, 1);
-		count_add(&lane->counters.segments, pieces);
+		count_add(&lane->counters.segments, fit->segment.pieces);
 	}
 	fit->cutting = false;
-	fit->held = 0;
 	return 1;
 }
 

@@ -24,8 +24,30 @@ static bool has_flows(uint8_t protocol)
 	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP;
 }
 
-/* Reads the transport header; @left: bytes from there to the end of the packet. */
-static enum headers_kind read_transport(struct headers *h, const uint8_t *p, uint32_t left)
+/* A header between IPv6's and what it carries, which may be TCP or UDP (RFC 8200, 4.1). */
+static bool is_extension(uint8_t protocol)
+{
+	switch (protocol) {
+	case IPPROTO_HOPOPTS:
+	case IPPROTO_ROUTING:
+	case IPPROTO_FRAGMENT:
+	case IPPROTO_AH:
+	case IPPROTO_DSTOPTS:
+	case IPPROTO_MH:
+	case 139: /* HIP */
+	case 140: /* Shim6 */
+		return true;
+	default:
+		return false;
+	}
+}
+
+/*
+ * Reads the transport header; @left: bytes from there to the end of the packet, @said: as the
+ * IP header has it.
+ */
+static enum headers_kind read_transport(struct headers *h, const uint8_t *p, uint32_t left,
+					uint32_t said)
 {
 	uint32_t len = sizeof(struct udphdr);
 
@@ -39,7 +61,7 @@ static enum headers_kind read_transport(struct headers *h, const uint8_t *p, uin
 	if (left < len)
 		return HEADERS_HIDDEN;
 	h->payload = (uint8_t)(h->transport + len);
-	return HEADERS_PLAIN;
+	return left == said ? HEADERS_PLAIN : HEADERS_APART;
 }
 
 static enum headers_kind read_ipv4(struct headers *h, const uint8_t *p, uint32_t left)
@@ -51,13 +73,13 @@ static enum headers_kind read_ipv4(struct headers *h, const uint8_t *p, uint32_t
 	memcpy(&ip, p + h->network, sizeof(ip));
 	if (!has_flows(ip.protocol))
 		return HEADERS_OTHER;
-	if (ip.version != 4 || ip.ihl != 5 || be16toh(ip.tot_len) != left ||
-	    be16toh(ip.frag_off) & FRAGMENT)
+	if (ip.version != 4 || ip.ihl != 5 || be16toh(ip.frag_off) & FRAGMENT)
 		return HEADERS_HIDDEN;
 	h->v6 = false;
 	h->protocol = ip.protocol;
 	h->transport = (uint8_t)(h->network + sizeof(ip));
-	return read_transport(h, p, left - (uint32_t)sizeof(ip));
+	return read_transport(h, p, left - (uint32_t)sizeof(ip),
+			      be16toh(ip.tot_len) - (uint32_t)sizeof(ip));
 }
 
 static enum headers_kind read_ipv6(struct headers *h, const uint8_t *p, uint32_t left)
@@ -67,15 +89,14 @@ static enum headers_kind read_ipv6(struct headers *h, const uint8_t *p, uint32_t
 	if (left < sizeof(ip))
 		return HEADERS_HIDDEN;
 	memcpy(&ip, p + h->network, sizeof(ip));
-	if (ip.nexthdr == IPPROTO_ICMPV6)
-		return HEADERS_OTHER;
-	if (ip.version != 6 || !has_flows(ip.nexthdr) ||
-	    be16toh(ip.payload_len) + sizeof(ip) != left)
+	if (ip.version != 6 || is_extension(ip.nexthdr))
 		return HEADERS_HIDDEN;
+	if (!has_flows(ip.nexthdr))
+		return HEADERS_OTHER;
 	h->v6 = true;
 	h->protocol = ip.nexthdr;
 	h->transport = (uint8_t)(h->network + sizeof(ip));
-	return read_transport(h, p, left - (uint32_t)sizeof(ip));
+	return read_transport(h, p, left - (uint32_t)sizeof(ip), be16toh(ip.payload_len));
 }
 
 enum headers_kind headers_read(struct headers *h, const uint8_t *p, uint32_t len)

@@ -20,8 +20,9 @@
 
 enum headers_kind {
 	HEADERS_PLAIN,  /* TCP or UDP, whole, told below */
+	HEADERS_APART,  /* the same, but padded or cut off: the IP header has another length */
 	HEADERS_OTHER,  /* no TCP or UDP, nor a part of it */
-	HEADERS_HIDDEN, /* perhaps TCP or UDP: a fragment, options, a wrong length */
+	HEADERS_HIDDEN, /* perhaps TCP or UDP: a fragment, options, extensions */
 };
 
 struct headers {

@@ -51,7 +51,7 @@ static const struct io_ops ops = {
 
 int io_plain_open(struct io **out, struct kport *kp, unsigned int pair)
 {
-	struct io_plain *p = calloc(1, sizeof(*p));
+	struct io_plain *p = alloc_lines(sizeof(*p));
 
 	*out = NULL;
 	if (!p)

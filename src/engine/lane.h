@@ -38,7 +38,7 @@ struct lane_counters {
 	uint64_t calls; /* notifications of the peer that woke the worker */
 	uint64_t superframes; /* made by merging, or cut */
 	uint64_t segments;    /* frames that those were made of, or cut into */
-	uint64_t refusals;    /* superframes that the kernel refused: their frames went singly */
+	uint64_t refusals;    /* superframes whose form the kernel refused */
 	uint64_t drops[LANE_DROPS];
 };
 
@@ -57,13 +57,17 @@ struct lane {
 	struct capture_tap *tap; /* NULL: nobody captures; survives lane_start */
 
 	/* vq_to_fd */
-	struct merge *next_merge; /* of batches to come, NULL: as they are; survives lane_start */
+	struct merge *next_merge; /* of batches to come, NULL: as they are; survives lane_start;
+				   * the lane itself forgets it when superframes are refused */
+	bool refused;         /* they were, which is to be told */
 	struct merge *merge;  /* of the batch in hand */
 	struct frame *units;  /* what is written: frames, or what merge made of them */
 	unsigned int nunits;  /* of the batch in hand */
 	unsigned int sent;    /* of them, so far */
 	bool blocked;         /* the fd did not take all of the last run */
 	bool gathers;         /* the last batch was large and worth merging */
+	unsigned int batch;   /* frames to merge at once, at most */
+	unsigned int batch_pause; /* batches for which that stays as it is */
 
 	/* fd_to_vq */
 	struct fit *fit;      /* NULL: frames are read straight into the ring */

@@ -16,7 +16,7 @@
 #include <stdbool.h>
 
 /* Frames in one batch at most: enough for superframes of several flows. */
-#define MERGE_BATCH 256u
+#define MERGE_BATCH 1024u
 /* The iovecs of all of them together, headers included. */
 #define MERGE_PIECES (2 * MERGE_BATCH + FRAME_IOV_MAX)
 

@@ -26,17 +26,16 @@
 #include "engine/merge_run.h"
 
 #define NO_UNIT	   UINT16_MAX
+#define VLAN_VID   0x0fff /* of a tag; its priority makes no other flow */
 #define FLAGS_AT   offsetof(union tcp_word_hdr, words[3]) /* tcp_flag_word() */
 #define IP_LEN_MAX 65535u /* what IPv4's total length, or IPv6's payload length, can say */
 
 struct merge *merge_open(const struct merge_config *config)
 {
-	struct merge *m = aligned_alloc(CACHE_LINE, ALIGN_UP(sizeof(*m), (size_t)CACHE_LINE));
+	struct merge *m = alloc_lines(sizeof(*m));
 
-	if (m) {
-		memset(m, 0, sizeof(*m));
+	if (m)
 		m->config = *config;
-	}
 	return m;
 }
 
@@ -77,7 +76,7 @@ static unsigned int bucket_of(const uint8_t *p)
 		key = load64(ports - 24) * 3; /* of the source address; 8 is of the other one */
 	}
 	key ^= load64(ports - 8) ^ (uint64_t)load32(ports) << 16;
-	return (unsigned int)(key * UINT64_C(0x9e3779b97f4a7c15) >> 56) % MERGE_BUCKETS;
+	return (unsigned int)(key * UINT64_C(0x9e3779b97f4a7c15) >> 54) % MERGE_BUCKETS;
 }
 
 /* Are they of one flow: one VLAN, protocol, and pair of addresses and ports? */
@@ -88,7 +87,8 @@ static bool same_flow(const struct headers *h, const uint8_t *p, const struct he
 
 	if (h->network != rh->network || h->v6 != rh->v6 || h->protocol != rh->protocol)
 		return false;
-	if (load32(p + h->network - 4) != load32(rp + h->network - 4)) /* tag, or type */
+	if (h->network > ETH_HLEN &&
+	    (load16(p + ETH_HLEN) ^ load16(rp + ETH_HLEN)) & htobe16(VLAN_VID))
 		return false;
 	return !memcmp(p + h->transport - addresses, rp + h->transport - addresses, addresses + 4);
 }
@@ -146,12 +146,12 @@ static uint16_t members_max(const struct merge *m, const struct run *run)
 }
 
 static void begin_flow(struct merge *m, uint16_t place, const struct headers *h,
-		       unsigned int bucket)
+		       unsigned int bucket, bool alone)
 {
 	const struct frame *f = &m->frames[place];
 	uint16_t unit = (uint16_t)m->nunits;
 	uint8_t *p = merge_headers(m, unit);
-	struct run *run = begin(m, place, merge_may_begin(m, f, h, p));
+	struct run *run = begin(m, place, !alone && merge_may_begin(m, f, h, p));
 
 	run->h = *h;
 	run->verified = false;
@@ -176,17 +176,17 @@ static void add_slowly(struct merge *m, uint16_t place, unsigned int bucket, con
 
 	merge_copy(p, f->iov[1].iov_base, MIN(f->len, HEADERS_MAX));
 	kind = headers_read(&h, p, f->len);
-	if (kind != HEADERS_PLAIN) {
+	if (kind != HEADERS_PLAIN && kind != HEADERS_APART) {
 		begin(m, place, false);
 		if (kind == HEADERS_HIDDEN)
 			m->barrier = m->nunits;
 		return;
 	}
-	run = find_newest(m, bucket, &h, p);
+	run = kind == HEADERS_PLAIN ? find_newest(m, bucket, &h, p) : NULL;
 	if (run && run != head && merge_may_join(m, run, f, p))
 		join(m, run, place, p);
 	else
-		begin_flow(m, place, &h, bucket);
+		begin_flow(m, place, &h, bucket, kind == HEADERS_APART);
 }
 
 /*
@@ -233,6 +233,11 @@ unsigned int merge_batch(struct merge *m, struct frame *frames, unsigned int n,
 	m->frames = frames;
 	m->nunits = 0;
 	m->barrier = 0;
+	if (n == 1) {
+		begin(m, 0, false);
+		*units = frames;
+		return n;
+	}
 	memset(m->newest, 0xff, sizeof(m->newest));
 	for (i = 0; i < n; i++)
 		add(m, (uint16_t)i);

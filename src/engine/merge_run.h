@@ -10,7 +10,7 @@
 #include "engine/headers.h"
 #include "engine/merge.h"
 
-#define MERGE_BUCKETS  256u /* of the flow table, a power of two */
+#define MERGE_BUCKETS  1024u /* of the flow table, a power of two */
 #define MERGE_COPY_MAX 256u /* payloads up to this are copied together */
 
 /* The TCP flags that only a unit's last member may have. */

@@ -88,16 +88,28 @@ static int read_transport(struct segment *s)
 	return s->check == s->transport + check ? 0 : -EINVAL;
 }
 
-/* What all pieces have in common: the headers, and the sum of the pseudo-header's fixed part. */
+/* The length that the superframe's pseudo-header has, in memory order; UDP's says it itself. */
+static uint16_t pseudo_len(const struct segment *s)
+{
+	uint16_t len = htobe16((uint16_t)(s->len - s->transport));
+
+	if (s->gso_type == VIRTIO_NET_HDR_GSO_UDP_L4)
+		memcpy(&len, s->packet + s->transport + offsetof(struct udphdr, len), sizeof(len));
+	return len;
+}
+
+/*
+ * What all pieces have in common: the headers, and the sum of the pseudo-header but for its
+ * length. That comes from the checksum field, where the sender left the sum (5.1.6.2): with
+ * source routing the destination in it is another one than in the IP header.
+ */
 static void read_common(struct segment *s)
 {
-	uint8_t protocol = s->gso_type == VIRTIO_NET_HDR_GSO_UDP_L4 ? IPPROTO_UDP : IPPROTO_TCP;
-	size_t addresses = s->v6 ? 2 * sizeof(struct in6_addr) : 2 * sizeof(struct in_addr);
-	unsigned int at = s->v6 ? s->network + (unsigned int)offsetof(struct ipv6hdr, saddr)
-				: s->network + (unsigned int)offsetof(struct iphdr, saddr);
+	uint16_t sum;
 
 	memcpy(headers_at(s, 0), s->packet, s->payload);
-	s->addresses = checksum_add(htobe16(protocol), headers_at(s, at), addresses);
+	memcpy(&sum, headers_at(s, s->check), sizeof(sum));
+	s->addresses = checksum_join(sum, (uint16_t)~pseudo_len(s));
 	memset(headers_at(s, s->check), 0, sizeof(uint16_t));
 }
 
@@ -257,8 +269,10 @@ uint32_t segment_write(struct segment *s, uint8_t *to, struct virtio_net_hdr_v1 
 {
 	uint32_t at = s->payload + s->next * s->size, payload, sum = 0;
 
-	if (s->gso_type == VIRTIO_NET_HDR_GSO_NONE)
+	if (s->gso_type == VIRTIO_NET_HDR_GSO_NONE) {
+		s->next++;
 		return write_whole(s, to, hdr);
+	}
 	payload = MIN((uint32_t)s->size, s->len - at);
 	patch_network(s, payload);
 	if (s->gso_type == VIRTIO_NET_HDR_GSO_UDP_L4)

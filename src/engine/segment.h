@@ -14,10 +14,10 @@
 /* The headers of a superframe; longer ones are refused. */
 #define SEGMENT_HEADERS_MAX 254u
 
-/* A frame on its way to be cut. All but .pieces is this module's own. */
+/* A frame on its way to be cut. All but .pieces and .next is this module's own. */
 struct segment {
 	unsigned int pieces; /* that it makes */
-	unsigned int next;   /* to be written */
+	unsigned int next;   /* of them to be written */
 	const uint8_t *packet;
 	uint32_t len;
 	bool complete;	      /* compute checksums, instead of leaving them to the peer */
@@ -25,7 +25,7 @@ struct segment {
 	bool v6;
 	uint16_t network, transport, payload, check; /* offsets */
 	uint16_t size;	      /* bytes of payload a piece */
-	uint32_t addresses;   /* their sum, with the protocol's */
+	uint32_t addresses;   /* sum of the pseudo-header, without the length */
 	uint8_t headers[2 + SEGMENT_HEADERS_MAX]; /* HEADERS_PAD before them */
 };
 

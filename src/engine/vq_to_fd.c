@@ -52,12 +52,11 @@ static void count_sent(struct lane *lane, const struct frame *f)
 	count_add(&lane->counters.bytes, f->len);
 }
 
-/* Writes the members of a superframe that the kernel refused, each by itself. */
+/* Writes the members of a superframe, each by itself. */
 static void send_singly(struct lane *lane, unsigned int unit)
 {
 	uint16_t place;
 
-	count_add(&lane->counters.refusals, 1);
 	for (place = first_of(lane, unit); place != MERGE_END; place = next_of(lane, place)) {
 		struct frame *f = &lane->frames[place];
 		int error = 0, tried = lane->io->ops->send(lane->io, f, 1, &error);
@@ -79,13 +78,29 @@ static void count_superframe(struct lane *lane, unsigned int unit)
 	count_add(&lane->counters.bytes, merge_bytes(lane->merge, unit));
 }
 
-/* The kernel said @error, or 0, of a unit. */
-static void settle(struct lane *lane, unsigned int unit, int error)
+/*
+ * The kernel does not take superframes of that form, as it did when the program was started:
+ * nothing is merged any more. The frames go singly, unless units behind them have gone
+ * already, which may be of the same flow. What is left of the batch is written unit by unit.
+ */
+static void refused(struct lane *lane, unsigned int unit, int error, bool last)
+{
+	count_add(&lane->counters.refusals, 1);
+	lane->next_merge = NULL;
+	lane->refused = true;
+	if (last)
+		send_singly(lane, unit);
+	else
+		lane_count_drops(lane, error, members_of(lane, unit));
+}
+
+/* The kernel said @error, or 0, of a unit, the last of those that were written or not. */
+static void settle(struct lane *lane, unsigned int unit, int error, bool last)
 {
 	bool single = members_of(lane, unit) == 1;
 
-	if (unlikely(error && !single && error != EIO))
-		send_singly(lane, unit);
+	if (unlikely(!single && (error == EINVAL || error == EMSGSIZE)))
+		refused(lane, unit, error, last);
 	else if (unlikely(error))
 		lane_count_drops(lane, error, members_of(lane, unit));
 	else if (single)
@@ -117,21 +132,44 @@ unsigned int vq_to_fd_stop(struct lane *lane)
 #define GATHER_NS     10000u
 #define GATHER_BUSY   32u
 
+/*
+ * How many frames a batch has at most follows what merging makes of them: of few flows a small
+ * one is enough, and stays in the processor's cache; of many a large one has more packets each,
+ * if the backend keeps the ring full. Where not even that helps, a small one will do for long.
+ */
+#define BATCH_LEAST 256u
+#define BATCH_PAUSE 256u /* batches */
+
 static unsigned int gather(struct lane *lane, unsigned int have, int *error)
 {
 	const uint64_t end = now_ns() + GATHER_NS;
 
 	do {
 		cpu_relax();
-		have = lane_take(lane, have, MERGE_BATCH, 0, error);
+		have = lane_take(lane, have, BATCH_LEAST, 0, error);
 	} while (have < GATHER_FRAMES && !*error && now_ns() < end);
 	return have;
+}
+
+/* @n frames have become lane->nunits units. */
+static void follow_merging(struct lane *lane, unsigned int n)
+{
+	const unsigned int units = lane->nunits;
+
+	if (lane->batch_pause)
+		lane->batch_pause--;
+	else if (n == MERGE_BATCH && units > n / 8 * 7)
+		lane->batch = BATCH_LEAST, lane->batch_pause = BATCH_PAUSE;
+	else if (n == lane->batch && units > n / 2)
+		lane->batch = MIN(2 * n, MERGE_BATCH);
+	else if (units <= n / 4)
+		lane->batch = BATCH_LEAST;
 }
 
 /* Takes a batch of frames and makes units of them. */
 static int take(struct lane *lane)
 {
-	unsigned int want = lane->next_merge ? MERGE_BATCH : IO_BATCH, n;
+	unsigned int want = lane->next_merge ? lane->batch : IO_BATCH, n;
 	int error;
 
 	lane->merge = lane->next_merge;
@@ -145,26 +183,33 @@ static int take(struct lane *lane)
 	if (n && lane->merge)
 		lane->nunits = merge_batch(lane->merge, lane->frames, n, &lane->units);
 	lane->gathers = n >= GATHER_BUSY && lane->nunits <= n / 2;
+	if (lane->merge)
+		follow_merging(lane, n);
 	return n ? 0 : error;
 }
+
+/* Calls a run, so that the other direction does not wait for all of a large batch. */
+#define RUN_CALLS 4u
 
 int vq_to_fd_run(struct lane *lane)
 {
 	int errors[IO_BATCH];
 	int error = 0, tried, i, moved = 0;
+	unsigned int calls;
 
 	lane->blocked = false;
 	if (lane->sent == lane->nunits)
 		error = take(lane);
-	while (lane->sent < lane->nunits && !lane->blocked) {
-		unsigned int n = MIN(lane->nunits - lane->sent, IO_BATCH);
+	for (calls = 0; calls < RUN_CALLS && lane->sent < lane->nunits && !lane->blocked; calls++) {
+		bool refusing = lane->merge && !lane->next_merge;
+		unsigned int n = refusing ? 1 : MIN(lane->nunits - lane->sent, IO_BATCH);
 
 		tried = lane->io->ops->send(lane->io, lane->units + lane->sent, n, errors);
 		lane->blocked = tried < (int)n;
 		if (unlikely(tried < 0))
 			return tried;
 		for (i = 0; i < tried; i++)
-			settle(lane, lane->sent + (unsigned int)i, errors[i]);
+			settle(lane, lane->sent + (unsigned int)i, errors[i], i == tried - 1);
 		lane->sent += (unsigned int)tried;
 		if (tried > 0)
 			lane_flush(lane);

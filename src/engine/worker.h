@@ -21,7 +21,7 @@ struct worker_config {
 	enum worker_io io;
 	struct merge_config merge; /* neither tcp nor udp_max: nothing is merged */
 	bool busy;        /* never sleep */
-	unsigned int idle_us; /* spin that long without work before sleeping */
+	unsigned int idle_us; /* spin at most that long without work before sleeping (spin.h) */
 	int cpu;          /* the one to run on, -EINVAL if it may not; -1: any */
 };
 
@@ -69,7 +69,7 @@ void worker_check(struct worker *w);
 /*
  * Readable when the worker gave up on a ring or on an fd; worker_take_failure then
  * says which, one failure a call and each once. The pair waits for worker_stop, which
- * forgets a failure not taken.
+ * forgets a failure not taken. Also when the kernel refused a superframe.
  */
 int worker_event_fd(const struct worker *w);
 
@@ -79,6 +79,12 @@ struct worker_failure {
 };
 /* Neither is set when there is no failure (any more). */
 struct worker_failure worker_take_failure(struct worker *w);
+
+/*
+ * The number of a pair for which the kernel has refused a superframe, so that nothing is merged
+ * until it is started again; each once, to be asked after worker_take_failure. -1: of none.
+ */
+int worker_take_refusal(struct worker *w);
 
 /* Written by the worker, readable at any time (count_read). */
 struct worker_counters {

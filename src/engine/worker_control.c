@@ -143,6 +143,16 @@ struct worker_failure worker_take_failure(struct worker *w)
 	return none;
 }
 
+int worker_take_refusal(struct worker *w)
+{
+	unsigned int i;
+
+	for (i = 0; i < w->npairs; i++)
+		if (__atomic_exchange_n(&w->pairs[i].unmerged, false, __ATOMIC_ACQUIRE))
+			return (int)worker_pair_number(w, i);
+	return -1;
+}
+
 struct worker_counters worker_counters(const struct worker *w, unsigned int pair)
 {
 	const struct pair *p = &w->pairs[place_of_number(w, pair)];

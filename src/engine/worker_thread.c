@@ -34,6 +34,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "engine/spin.h"
+
 static unsigned int place_of(const struct worker *w, const struct pair *p)
 {
 	return (unsigned int)(p - w->pairs);
@@ -63,16 +65,29 @@ static void unwatch(struct worker *w, int fd)
 	epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 }
 
-static void fail(struct worker *w, struct pair *p, const struct vq *vq, int fd_error)
+/* Wakes the control thread. */
+static void tell(struct worker *w)
 {
 	const uint64_t one = 1;
 
+	while (write(w->event_fd, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+}
+
+static void tell_refusal(struct worker *w, struct pair *p)
+{
+	p->to_fd.refused = false;
+	__atomic_store_n(&p->unmerged, true, __ATOMIC_RELEASE);
+	tell(w);
+}
+
+static void fail(struct worker *w, struct pair *p, const struct vq *vq, int fd_error)
+{
 	p->state = PAIR_FAILED;
 	w->running--;
 	p->failure = (struct worker_failure){.vq = vq, .fd_error = fd_error};
 	__atomic_store_n(&p->untaken, true, __ATOMIC_RELEASE);
-	while (write(w->event_fd, &one, sizeof(one)) < 0 && errno == EINTR)
-		;
+	tell(w);
 }
 
 /* A run of @lane ended with @error: the ring's, or else the fd's. */
@@ -100,11 +115,19 @@ static bool must_fit(const struct worker *w, uint64_t taken)
 	return w->config.kp->offered & ~taken;
 }
 
+static void set_lane_merge(const struct worker *w, struct pair *p)
+{
+	const struct merge_config *config = &w->config.merge;
+
+	p->to_fd.next_merge = config->tcp || config->udp_max > 1 ? p->merge : NULL;
+}
+
 static void start(struct worker *w, struct pair *p, const struct request *req)
 {
 	struct vq *receive = req->receive, *transmit = req->transmit;
 	int r;
 
+	set_lane_merge(w, p);
 	lane_start(&p->to_fd, receive, p->io, w->config.kp->hdr_len);
 	lane_start(&p->to_vq, transmit, p->io, w->config.kp->hdr_len);
 	p->to_vq.fit = must_fit(w, req->taken) ? p->fit : NULL;
@@ -152,14 +175,12 @@ static void capture(struct pair *p, struct capture_tap *rx, struct capture_tap *
 
 void worker_thread_set_merge(struct worker *w, const struct merge_config *config)
 {
-	bool merges = config->tcp || config->udp_max > 1;
 	unsigned int i;
 
+	w->config.merge = *config;
 	for (i = 0; i < w->npairs; i++) {
-		struct pair *p = &w->pairs[i];
-
-		merge_configure(p->merge, config);
-		p->to_fd.next_merge = merges ? p->merge : NULL;
+		merge_configure(w->pairs[i].merge, config);
+		set_lane_merge(w, &w->pairs[i]);
 	}
 }
 
@@ -196,12 +217,33 @@ static bool read_mail(struct worker *w)
 	return kind != REQUEST_QUIT;
 }
 
+/*
+ * To find the fd empty takes a system call. While frames come from the ring, one that was found
+ * so is left alone for a few runs, unless these are those of many pairs.
+ */
+#define RUNS_UNREAD 3u
+
+static int read_fd(const struct worker *w, struct pair *p, bool busy)
+{
+	int r;
+
+	if (busy && w->running == 1 && p->unread < RUNS_UNREAD) {
+		p->unread++;
+		return 0;
+	}
+	r = fd_to_vq_run(&p->to_vq);
+	p->unread = r ? RUNS_UNREAD : 0;
+	return r;
+}
+
 /* Runs each lane of a pair once. Returns whether anything moved. */
 static bool run_pair(struct worker *w, struct pair *p)
 {
 	int a = vq_to_fd_run(&p->to_fd);
-	int b = fd_to_vq_run(&p->to_vq);
+	int b = read_fd(w, p, a > 0);
 
+	if (unlikely(p->to_fd.refused))
+		tell_refusal(w, p);
 	if (unlikely(a < 0))
 		fail_lane(w, p, &p->to_fd, a);
 	else if (unlikely(b < 0))
@@ -300,24 +342,32 @@ static void disarm_pairs(struct worker *w)
 			disarm(w, &w->pairs[i]);
 }
 
-/* Nothing moved since @since: spin on, or arm and sleep. Returns the new since. */
-static uint64_t idle(struct worker *w, uint64_t since)
+/* Nothing moved: spin on, or arm and sleep. */
+static void idle(struct worker *w, struct spin *spin)
 {
-	uint64_t now = now_ns();
+	const uint64_t most = (uint64_t)w->config.idle_us * 1000;
 
-	if (since == 0)
-		since = now;
-	if (w->config.busy || now - since < (uint64_t)w->config.idle_us * 1000) {
+	if (w->config.busy || !spin_is_over(spin, now_ns(), most)) {
 		cpu_relax();
-		return since;
+		return;
 	}
 	if (!arm_pairs(w)) {
+		spin_sleeps(spin);
 		count_add(&w->sleeps, 1);
 		sleep_until_woken(w);
-		since = 0;
 	}
 	disarm_pairs(w);
-	return since;
+}
+
+/* Runs the pairs once, or waits for something to do. */
+static void run(struct worker *w, struct spin *spin)
+{
+	if (!run_pairs(w)) {
+		if (w->running)
+			idle(w, spin);
+	} else if (spin->since) {
+		spin_ends(spin);
+	}
 }
 
 /* The first pair decides for all: what works for one fd of a port works for each. */
@@ -369,7 +419,7 @@ static void close_thread(struct worker *w)
 void *worker_thread_main(void *arg)
 {
 	struct worker *w = arg;
-	uint64_t idle_since = 0;
+	struct spin spin = {0};
 
 	prctl(PR_SET_NAME, "worker");
 	w->open_error = open_thread(w);
@@ -379,12 +429,10 @@ void *worker_thread_main(void *arg)
 	if (w->open_error)
 		return NULL;
 	while (read_mail(w)) {
-		if (!w->running)
+		if (w->running)
+			run(w, &spin);
+		else
 			sleep_until_woken(w);
-		else if (run_pairs(w))
-			idle_since = 0;
-		else if (w->running)
-			idle_since = idle(w, idle_since);
 	}
 	close_thread(w);
 	return NULL;

@@ -55,15 +55,18 @@ struct pair {
 	struct fit *fit; /* for to_vq, where it needs it */
 	struct merge *merge; /* for to_fd, likewise */
 	int fd; /* of the kernel port */
+	unsigned int unread; /* runs since the fd was found empty */
 	enum pair_state state;
 
 	/* shared */
 	struct worker_failure failure; /* valid while untaken */
 	bool untaken;		       /* atomic: the control thread does not know yet */
+	bool unmerged;		       /* atomic: likewise, that superframes are refused */
 };
 
 struct worker {
-	/* set before the thread runs, constant afterwards, but for how to poll, its own then */
+	/* set before the thread runs, constant afterwards, but for how to poll and to
+	 * merge, its own then */
 	struct worker_config config;
 	pthread_t thread;
 	int mail_fd;  /* eventfd: there is a letter */

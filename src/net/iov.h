@@ -16,10 +16,4 @@ void iov_insert4(const struct iovec *iov, size_t at, size_t len, const uint8_t f
 /* Copies @len bytes. */
 void iov_copy(const struct iovec *to, const struct iovec *from, size_t len);
 
-/* The Internet checksum of bytes [@at, @len), ready to be stored. */
-uint16_t iov_checksum(const struct iovec *iov, size_t at, size_t len);
-
-/* Stores two bytes at @at, as they are in memory. */
-void iov_store2(const struct iovec *iov, size_t at, uint16_t value);
-
 #endif

@@ -4,13 +4,17 @@
  * then asked for again, by interface index, on the same socket: its answer is an
  * RTM_NEWLINK like any other, or an error that says that the interface is gone.
  * It is asked for only once the buffer is drained, or it would be lost as well.
+ *
+ * IFF_PROMISC and IFF_ALLMULTI are shown only where the user has set them. The counts of all
+ * who want it are attributes, of which older kernels lack the second. A count of
+ * all-multicast that changes alone is no event: it is told with the next one.
  */
 #include "net/linkmon.h"
 
+#include "base/uapi.h"
 #include "base/util.h"
 
 #include <libmnl/libmnl.h>
-#include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,6 +130,14 @@ static int linkmon_parse_attr(const struct nlattr *attr, void *data)
 		if (len == sizeof(uint8_t))
 			state->carrier = mnl_attr_get_u8(attr) != 0;
 		break;
+	case IFLA_PROMISCUITY:
+		if (len == sizeof(uint32_t))
+			state->promisc = mnl_attr_get_u32(attr) != 0;
+		break;
+	case IFLA_ALLMULTI:
+		if (len == sizeof(uint32_t))
+			state->allmulti = mnl_attr_get_u32(attr) != 0;
+		break;
 	default:
 		break;
 	}
@@ -135,7 +147,8 @@ static int linkmon_parse_attr(const struct nlattr *attr, void *data)
 static bool linkmon_same(const struct linkmon_state *a, const struct linkmon_state *b)
 {
 	return a->flags == b->flags && a->mtu == b->mtu && a->operstate == b->operstate &&
-	       a->carrier == b->carrier && !memcmp(a->mac, b->mac, sizeof(a->mac)) &&
+	       a->carrier == b->carrier && a->promisc == b->promisc &&
+	       a->allmulti == b->allmulti && !memcmp(a->mac, b->mac, sizeof(a->mac)) &&
 	       !strcmp(a->name, b->name);
 }
 
@@ -153,6 +166,8 @@ static void linkmon_tell(struct linkmon *lm, const struct nlmsghdr *nlh, unsigne
 	struct linkmon_state state = lm->state;
 
 	state.flags = flags;
+	state.promisc = flags & IFF_PROMISC;
+	state.allmulti = flags & IFF_ALLMULTI;
 	mnl_attr_parse(nlh, sizeof(struct ifinfomsg), linkmon_parse_attr, &state);
 	if (lm->told == LINKMON_STATE && linkmon_same(&state, &lm->state))
 		return;

@@ -13,6 +13,7 @@ struct linkmon_state {
 	unsigned int mtu;
 	uint8_t operstate; /* IF_OPER_… (RFC 2863) */
 	bool carrier;      /* also while the interface is down, unlike IFF_LOWER_UP */
+	bool promisc, allmulti; /* whoever asked for it, unlike the flags: a bridge, tcpdump */
 	uint8_t mac[ETH_ALEN];
 	char name[IFNAMSIZ];
 };

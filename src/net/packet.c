@@ -63,8 +63,6 @@ static int packet_set_offload(struct kport *kp, uint64_t host_features)
 		err = packet_user_tell(p, info.link, features);
 	else if (!err && p->told & PACKET_GSO & ~features)
 		err = -EREMOTE;
-	if (!err)
-		count_set(&p->taken, features);
 	/* whatever the user's end was told: it may be out of reach, with a mind of its own */
 	kp->offered = kp->offloads;
 	return err == -ENODEV ? -EBADFD : err;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Three things of packet sockets need care.
+ * Two things of packet sockets need care.
  *
  * Errors wait at the socket: when its interface goes down, or when a batch ends early,
  * the errno is left for whoever calls next, in whichever direction. So an errno that may
@@ -8,10 +8,6 @@
  *
  * VLAN tags never are in the frame: the kernel takes them out on arrival and tells them
  * beside (PACKET_AUXDATA). Offsets in the header count without them.
- *
- * What the user's end hands out is only asked for: it may be in a namespace of its own,
- * with an administrator of its own. So each frame is held against what the peer took:
- * a missing checksum is added, a superframe that it does not take is dropped.
  */
 #include "net/packet_io.h"
 
@@ -123,41 +119,6 @@ static size_t packet_io_room(const struct frame *f)
 	return room;
 }
 
-/* Did the peer take superframes of this kind? */
-static bool packet_io_takes_gso(uint64_t taken, uint8_t gso_type)
-{
-	if (gso_type & VIRTIO_NET_HDR_GSO_ECN && !(taken & PACKET_FEATURE(HOST_ECN)))
-		return false;
-	switch (gso_type & ~VIRTIO_NET_HDR_GSO_ECN) {
-	case VIRTIO_NET_HDR_GSO_NONE:
-		return true;
-	case VIRTIO_NET_HDR_GSO_TCPV4:
-		return taken & PACKET_FEATURE(HOST_TSO4);
-	case VIRTIO_NET_HDR_GSO_TCPV6:
-		return taken & PACKET_FEATURE(HOST_TSO6);
-	case VIRTIO_NET_HDR_GSO_UDP_L4:
-		return taken & PACKET_FEATURE(HOST_USO);
-	default:
-		return false;
-	}
-}
-
-/* Computes the checksum that the sender left to us. */
-static bool packet_io_complete(struct frame *f)
-{
-	size_t start = f->hdr.csum_start, at = start + f->hdr.csum_offset;
-	uint16_t sum;
-
-	if (start >= f->len || at + sizeof(sum) > f->len)
-		return false;
-	sum = iov_checksum(f->iov + 1, start, f->len);
-	/* in UDP zero would mean that there is none */
-	iov_store2(f->iov + 1, at, sum ? sum : 0xffff);
-	f->hdr.flags = 0;
-	f->hdr.csum_start = f->hdr.csum_offset = 0;
-	return true;
-}
-
 static bool packet_io_insert_tag(struct frame *f, const struct tpacket_auxdata *aux)
 {
 	bool known = aux->tp_status & TP_STATUS_VLAN_TPID_VALID;
@@ -185,11 +146,10 @@ static const struct tpacket_auxdata *packet_io_aux(struct msghdr *msg)
 	return (const struct tpacket_auxdata *)CMSG_DATA(c);
 }
 
-/* Makes of what was received a frame that the peer takes; false: there is none. */
-static bool packet_io_fit(struct packet *p, struct frame *f, struct mmsghdr *m)
+/* Makes a frame of what was received; false: there is none. */
+static bool packet_io_fit(const struct packet *p, struct frame *f, struct mmsghdr *m)
 {
 	const struct tpacket_auxdata *aux = packet_io_aux(&m->msg_hdr);
-	uint64_t taken = count_read(&p->taken);
 
 	if (m->msg_hdr.msg_flags & MSG_TRUNC || m->msg_len < p->kport.hdr_len)
 		return false;
@@ -197,10 +157,6 @@ static bool packet_io_fit(struct packet *p, struct frame *f, struct mmsghdr *m)
 	/* a driver may say only this one (5.1.6.2.1), the kernel says more */
 	f->hdr.flags &= VIRTIO_NET_HDR_F_NEEDS_CSUM;
 	f->hdr.num_buffers = 0;
-	if (!packet_io_takes_gso(taken, f->hdr.gso_type))
-		return false;
-	if (f->hdr.flags && !(taken & PACKET_FEATURE(CSUM)) && !packet_io_complete(f))
-		return false;
 	if (aux && aux->tp_status & TP_STATUS_VLAN_VALID && !packet_io_insert_tag(f, aux))
 		return false;
 	packet_io_swap(&f->hdr);

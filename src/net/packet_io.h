@@ -25,9 +25,8 @@ struct packet {
 	/* the two ends of a pair that was there before */
 	struct veth_before before;
 	struct packet_user_before user_before;
-	/* VIRTIO_NET_F_ bits (HOST side) of which frames may make use: those the peer took, and
-	 * those that the user's end was last told of in its namespace */
-	uint64_t taken, told;
+	/* VIRTIO_NET_F_ bits (HOST side) that the user's end was last told of in its namespace */
+	uint64_t told;
 	uint64_t overflows; /* the kernel's count, which begins anew when it is read */
 	uint64_t unfit;     /* frames of the kernel that cannot be passed on; by the worker */
 	int failed;         /* -errno of a read behind frames, not told yet; the worker's */

@@ -11,7 +11,7 @@
 /* What every kernel takes on write, whatever TUNSETOFFLOAD said. */
 #define TAP_GUEST_ALWAYS                                                                           \
 	(TAP_FEATURE(GUEST_CSUM) | TAP_FEATURE(GUEST_TSO4) | TAP_FEATURE(GUEST_TSO6) |             \
-	 TAP_FEATURE(GUEST_ECN))
+	 TAP_FEATURE(GUEST_ECN) | TAP_FEATURE(GUEST_UFO))
 
 /* All that a kernel may hand out. */
 #define TAP_HOST                                                                                   \
@@ -85,7 +85,8 @@ int tap_offload_probe(struct kport *kp)
 	for (i = 0; i < ARRAY_SIZE(sets); i++) {
 		if (tap_offload_set_bits(kp, tap_offload_bits(sets[i])))
 			continue;
-		kp->offloads |= sets[i];
+		/* datagrams to be fragmented it never hands out, so any peer can take them */
+		kp->offloads |= sets[i] | TAP_FEATURE(HOST_UFO);
 		break;
 	}
 	if (kp->offloads & TAP_FEATURE(HOST_USO))

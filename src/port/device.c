@@ -104,27 +104,38 @@ static bool mac_usable(const uint8_t mac[ETH_ALEN])
 	return !(mac[0] & 1) && memcmp(mac, zero, ETH_ALEN);
 }
 
+static void forget_refusal(struct device *d)
+{
+	d->refused_pairs = 0;
+	d->refusal_trial = d->refusal_proven = false;
+}
+
 /*
- * GET_QUEUE_NUM is a number of pairs to some peers and of rings to others, who refuse the
- * first ring beyond it or hang up, and may even end when they hear of it. So what was learned
- * is kept, for as long as the peer says the same number. What hang-ups alone told is tried once
- * more, though, after a connection that lasted: another peer may have come in between.
+ * GET_QUEUE_NUM is a number of pairs to some peers, of rings to others, and merely wrong of
+ * some. They refuse the first ring that they do not have or hang up, and may even end when they
+ * hear of it. So what was learned is kept, for as long as the peer says the same number. It is
+ * tried once more, though, after a connection that lasted: another peer may have come in between,
+ * and a refusal or hang-up may have had another reason.
  */
 static unsigned int count_served_pairs(struct device *d)
 {
-	unsigned int said = d->vhost->max_pairs;
+	unsigned int said = d->vhost->max_pairs, served = said;
 
 	if (said != d->said) {
+		forget_refusal(d);
 		d->ring_signs = 0;
 		d->ring_trial = false;
 	}
 	d->said = said;
-	return d->ring_signs < RING_SIGNS || d->ring_trial ? said : MAX(said / 2, 1u);
+	if (d->ring_signs >= RING_SIGNS && !d->ring_trial)
+		served = MAX(said / 2, 1u);
+	return d->refused_pairs && !d->refusal_trial ? MIN(served, d->refused_pairs) : served;
 }
 
 void device_lasted(struct device *d)
 {
 	d->ring_trial = d->ring_signs >= RING_SIGNS && d->ring_signs < RING_PROOF;
+	d->refusal_trial = d->refused_pairs && !d->refusal_proven;
 }
 
 /* What rings are that nobody has asked for a size of, in most devices. */
@@ -138,17 +149,56 @@ static void learn_queue_size(struct device *d, int error)
 		d->queue_size = MIN(d->config.queue_size, USUAL_QUEUE_SIZE);
 }
 
-/* A refusal is a sure sign; who hangs up may have had another reason, once. */
-static void learn_from_failure(struct device *d, int error)
+/* The ring is beyond what the peer says, if it means pairs. */
+static bool is_beyond(const struct device *d)
 {
-	learn_queue_size(d, error);
-	if (d->rings.at < d->vhost->max_pairs || d->draft.pairs < 2 ||
-	    (error != -EREMOTEIO && error != -ECONNRESET))
+	return d->rings.at >= d->vhost->max_pairs;
+}
+
+/* It has the pairs before the one whose ring it refuses, and one in any case. */
+static void learn_from_refusal(struct device *d)
+{
+	if (!is_beyond(d) && (d->rings.at < 2 || !d->rings.at_call))
 		return;
-	d->ring_signs = error == -EREMOTEIO ? RING_PROOF : d->ring_signs + 1;
+	if (d->refusal_trial)
+		d->refusal_proven = true;
+	d->refusal_trial = false;
+	d->refused_pairs = MAX(d->rings.at / 2, 1u);
+	d->vhost->why = is_beyond(d) ?
+				"no such ring: the peer counts rings, not queue pairs" :
+				"no such ring: the peer has fewer queue pairs than it says";
+}
+
+/* Who hangs up may have had another reason, once. */
+static void learn_from_hang_up(struct device *d)
+{
+	if (!is_beyond(d))
+		return;
+	d->ring_signs++;
 	d->ring_trial = false;
 	if (d->ring_signs >= RING_SIGNS)
 		d->vhost->why = "no such ring: the peer counts rings, not queue pairs";
+}
+
+/* It serves what it once refused, or who hung up has had another reason. */
+static void learn_from_success(struct device *d)
+{
+	if (d->refusal_trial && d->draft.pairs > d->refused_pairs)
+		forget_refusal(d);
+	if (d->ring_signs < RING_SIGNS || d->ring_trial)
+		d->ring_signs = 0;
+	d->ring_trial = false;
+}
+
+static void learn_from_failure(struct device *d, int error)
+{
+	learn_queue_size(d, error);
+	if (d->draft.pairs < 2)
+		return;
+	if (error == -EREMOTEIO)
+		learn_from_refusal(d);
+	else if (error == -ECONNRESET)
+		learn_from_hang_up(d);
 }
 
 /* Where the peer serves no net status the link is assumed to be up (5.1.4.2). */
@@ -246,6 +296,12 @@ void device_show_pairs(struct device *d, unsigned int pairs)
 	vp->events->pairs(vp->owner);
 }
 
+static void show_modes(struct device *d)
+{
+	d->vport->promisc = d->ctrl.promisc;
+	d->vport->allmulti = d->ctrl.allmulti;
+}
+
 uint8_t device_control(struct device *d, uint8_t class, uint8_t command, const void *data,
 		       size_t len, unsigned int *pairs)
 {
@@ -256,6 +312,7 @@ uint8_t device_control(struct device *d, uint8_t class, uint8_t command, const v
 		return VIRTIO_NET_ERR;
 	switch (ctrl_take(&d->ctrl, vp->features, class, command, data, len)) {
 	case CTRL_DONE:
+		show_modes(d);
 		return VIRTIO_NET_OK;
 	case CTRL_MAC:
 		memcpy(vp->mac, d->ctrl.mac, ETH_ALEN);
@@ -388,9 +445,7 @@ int device_bring_up(struct device *d)
 		give_up(d, r);
 		return r;
 	}
-	if (d->ring_signs < RING_SIGNS || d->ring_trial)
-		d->ring_signs = 0;
-	d->ring_trial = false;
+	learn_from_success(d);
 	return 0;
 }
 
@@ -400,6 +455,7 @@ void device_show(struct device *d)
 	struct vport *vp = d->vport;
 
 	d->ctrl = (struct ctrl){0};
+	show_modes(d);
 	device_show_config(d);
 	vp->connected = now->connected;
 	vp->device_status = now->device_status;
@@ -431,6 +487,7 @@ void device_forget(struct device *d)
 	vp->features = 0;
 	vp->max_pairs = vp->pairs = vp->active_pairs = 0;
 	vp->has_mac = false;
+	vp->promisc = vp->allmulti = false;
 	vp->mtu = 0;
 	vp->vqs = NULL;
 	rings_close(&d->rings);

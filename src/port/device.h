@@ -35,10 +35,11 @@ struct device {
 	unsigned int queue_size; /* of the next attempt, 0: as configured */
 	struct rings rings;
 	struct ctrl ctrl;
-	/* of all connections: the number of queues that the peer said last, and signs so far
-	 * that it counts rings and not pairs, which are put to the test once */
-	unsigned int said, ring_signs;
-	bool ring_trial;
+	/* of all connections: the number of queues that the peer said last, the pairs before the
+	 * first one that it refused nevertheless (0: none), and hang-ups so far that say that it
+	 * counts rings and not pairs; what either told is put to the test once */
+	unsigned int said, refused_pairs, ring_signs;
+	bool refusal_trial, refusal_proven, ring_trial;
 };
 
 /*

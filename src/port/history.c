@@ -1,25 +1,50 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "port/history.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "base/log.h"
 #include "virtio/feature.h"
+
+/* ", with THESE" or ", without THESE", nothing of none. */
+static void append_features(char *line, size_t size, const char *how, uint64_t features)
+{
+	char names[256];
+	size_t len = strlen(line);
+
+	feature_format(features, names, sizeof(names));
+	if (names[0])
+		snprintf(line + len, size - len, "%s%s %s", len ? ", " : "", how, names);
+}
+
+/* A header of another length comes of other features, and with them. */
+static void log_features(const struct history *h, uint64_t features, unsigned int hdr_len)
+{
+	char line[640] = "";
+	size_t len;
+
+	append_features(line, sizeof(line), "with", features & ~h->features);
+	append_features(line, sizeof(line), "without", h->features & ~features);
+	len = strlen(line);
+	if (hdr_len != h->hdr_len)
+		snprintf(line + len, sizeof(line) - len, "; headers of %u bytes instead of %u",
+			 hdr_len, h->hdr_len);
+	log_notice(h->tag, "other features than last time: %s", line);
+}
 
 /* What the peer of this connection can do otherwise than that of the last one. */
 static void log_differences(struct history *h, const struct vport *vp)
 {
 	uint64_t features = vp->features & ~FEATURE_DEVICE_MASK;
-	char gained[256], lost[256];
 
-	if (h->features && features != h->features) {
-		feature_format(features & ~h->features, gained, sizeof(gained));
-		feature_format(h->features & ~features, lost, sizeof(lost));
-		log_notice(h->tag, "other features than last time: %s%s%s%s%s",
-			   gained[0] ? "with " : "", gained, gained[0] && lost[0] ? ", " : "",
-			   lost[0] ? "without " : "", lost);
-	}
-	if (h->pairs && vp->pairs != h->pairs)
+	if (h->known && features != h->features)
+		log_features(h, features, vp->ring_hdr_len);
+	if (h->known && vp->pairs != h->pairs)
 		log_notice(h->tag, "%u queue pairs instead of %u last time", vp->pairs, h->pairs);
+	h->known = true;
 	h->features = features;
+	h->hdr_len = vp->ring_hdr_len;
 	h->pairs = vp->pairs;
 }
 

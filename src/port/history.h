@@ -9,8 +9,9 @@
 
 struct history {
 	const char *tag, *path; /* of the lines, and where the peer is */
-	uint64_t features;	/* of the last connection, 0: there was none */
-	unsigned int pairs;
+	bool known;		/* there was a connection before, of which the rest is: */
+	uint64_t features;
+	unsigned int hdr_len, pairs;
 };
 
 void history_connected(struct history *h, const struct device *d);

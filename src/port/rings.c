@@ -120,6 +120,7 @@ int rings_tell_calls(struct rings *r, struct vhost *v)
 		error = v->ops->set_vring_call(v, i, call_fd(r, i));
 		r->at = error ? i : 0;
 	}
+	r->at_call = error != 0;
 	return error;
 }
 

@@ -19,6 +19,7 @@ struct rings {
 	struct vq **vqs;    /* [count] */
 	int *fds;           /* [2 * count]: kick and call of each ring */
 	unsigned int at;    /* the ring whose set-up failed, 0: the first, or none */
+	bool at_call;	    /* it failed when the peer was told its call eventfd */
 };
 
 /* 0 or -errno; closed again on error. */

@@ -24,8 +24,9 @@
 #define FEATURE_OFFLOAD_MASK                                                                       \
 	(FEATURE_NET(CSUM) | FEATURE_NET(GUEST_CSUM) | FEATURE_NET(GUEST_TSO4) |                   \
 	 FEATURE_NET(GUEST_TSO6) | FEATURE_NET(GUEST_ECN) | FEATURE_NET(GUEST_USO4) |              \
-	 FEATURE_NET(GUEST_USO6) | FEATURE_NET(HOST_TSO4) | FEATURE_NET(HOST_TSO6) |               \
-	 FEATURE_NET(HOST_ECN) | FEATURE_NET(HOST_USO))
+	 FEATURE_NET(GUEST_USO6) | FEATURE_NET(GUEST_UFO) | FEATURE_NET(HOST_TSO4) |               \
+	 FEATURE_NET(HOST_TSO6) | FEATURE_NET(HOST_ECN) | FEATURE_NET(HOST_USO) |                  \
+	 FEATURE_NET(HOST_UFO))
 
 /*
  * What the device here does by itself, whatever its peer offers: it answers the control

@@ -109,11 +109,11 @@ static int allocate(struct vq_driver *d, struct pool *pool, uint16_t num)
 	void *memory = pool_alloc(pool, vring_size(num, RING_ALIGN), RING_ALIGN);
 
 	d->buffers = pool_alloc(pool, (size_t)d->tokens * d->buf_size, RING_ALIGN);
-	d->state = calloc(d->tokens, sizeof(*d->state));
-	d->next = calloc(d->tokens, sizeof(*d->next));
-	d->free = calloc(d->tokens, sizeof(*d->free));
-	d->buffer = calloc(d->tokens, sizeof(*d->buffer));
-	d->used_len = calloc(d->tokens, sizeof(*d->used_len));
+	d->state = alloc_lines(d->tokens * sizeof(*d->state));
+	d->next = alloc_lines(d->tokens * sizeof(*d->next));
+	d->free = alloc_lines(d->tokens * sizeof(*d->free));
+	d->buffer = alloc_lines(d->tokens * sizeof(*d->buffer));
+	d->used_len = alloc_lines(d->tokens * sizeof(*d->used_len));
 	if (!memory || !d->buffers || !d->state || !d->next || !d->free || !d->buffer ||
 	    !d->used_len)
 		return -ENOMEM;
@@ -133,7 +133,7 @@ int vq_driver_open(struct vq **out, struct pool *pool, const struct vq_driver_co
 	if (feature_has(c->features, VIRTIO_F_IN_ORDER) &&
 	    !feature_has(c->features, VIRTIO_F_VERSION_1))
 		return -EINVAL;
-	d = calloc(1, sizeof(*d));
+	d = alloc_lines(sizeof(*d));
 	if (!d)
 		return -ENOMEM;
 	d->vq.ops = c->direction == VQ_CONTENT ? &vq_driver_content_ops :

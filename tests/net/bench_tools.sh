@@ -83,6 +83,19 @@ log "$written frames written, $received received; $read_frames read in $packets 
 [ "$packets" -gt 0 ] && { [ "$read_frames" = $((packets * 60)) ] || [ "$read_frames" = "$packets" ]; } ||
   fail "$read_frames frames counted in $packets packets"
 
+# ---- flame graph ----
+
+flame() { python3 "$top/bench/flame.py" "$@"; }
+printf '%s\n' 'worker  1 [001] 1.0: cpu-clock:' '	ffff01 tun_get_user+0x1 ([kernel.kallsyms])' \
+  '	5501 <run>+0x2 (/usr/bin/vubridge)' '' 'worker  1 [001] 1.1: cpu-clock:' \
+  '	5501 <run>+0x9 (/usr/bin/vubridge)' '' | flame 'a & b' >"$TMP/flame.svg" || fail "flame.py"
+python3 -c 'import sys, xml.dom.minidom; xml.dom.minidom.parse(sys.argv[1])' "$TMP/flame.svg" ||
+  fail "no XML: $(cat "$TMP/flame.svg")"
+for text in 'a &amp; b: 2 samples' '&lt;run&gt;: 100.0 %' 'tun_get_user: 50.0 %'; do
+  grep -qF "$text" "$TMP/flame.svg" || fail "no '$text' in $(cat "$TMP/flame.svg")"
+done
+if flame x </dev/null 2>/dev/null; then fail "a flame graph of nothing"; fi
+
 # ---- report ----
 
 mkdir "$TMP/report"
@@ -98,11 +111,17 @@ for round in 1 2 3; do
   sample $round 3 early testpmd frames/s 1000
   sample $round 3 early vubridge "frames/s" "$([ $round = 2 ] && echo 2000 || echo 5000)"
   sample $round 1 early vubridge "waited %" $((2 * round))
+  # an aim beside nothing, and one whose other side is not there
+  sample $round 5 'no TSO' testpmd retransmits/GB 0
+  sample $round 5 'no TSO' vubridge retransmits/GB 7
+  sample $round 5 'TSO' vubridge retransmits/GB 7
 done
 python3 "$top/bench/report.py" "$TMP/report" --arguments=--quick >/dev/null 2>&1 || fail "report.py"
 has() { grep -qF -- "$1" "$TMP/report/table.md" || fail "no '$1' in $(cat "$TMP/report/table.md")"; }
 has '| vubridge | 5 000 | 2 500 | 7 500 | 2.50 | ≥ 2 × testpmd: 2.50, met; ≥ 0.95 × floor: 0.83, **not met** |'
 has '| vubridge | 5 000 | 2 000 | 5 000 | 5.00 | ≥ 5 × testpmd, each round: 2.00, **not met** |'
+has '| retransmits/GB | vubridge | 7.00 | 7.00 | 7.00 |  | ≤ 1 × testpmd: **not met** |'
+has '| TSO | retransmits/GB | vubridge | 7.00 | 7.00 | 7.00 |  | ≤ 1 × testpmd: not measured |'
 has 'disturbed: row 1, early: vubridge in round 2 waited 4.0 %'
 if grep -q 'round 1 waited' "$TMP/report/table.md"; then fail "2 % are no disturbance"; fi
 python3 -c 'import json, sys; json.load(open(sys.argv[1]))' "$TMP/report/results.json" || fail "results.json"

@@ -10,6 +10,7 @@
 . "$(dirname "$0")/record.sh"
 need_root
 need python3 python3
+need jq jq
 
 has_mtu() { [ "$(in_ns "$NS_A" cat /sys/class/net/vnet0/mtu)" = "$1" ]; }
 has_mac() { [ "$(in_ns "$NS_A" cat /sys/class/net/vnet0/address)" = "$1" ]; }
@@ -25,7 +26,7 @@ own_mac() { # NS ARGUMENT…
   start_vubridge name "$ns" --iface vnet0 "$@"
   wait_iface "$ns" vnet0
   # whatever it was made with
-  wait_until 5 grep -q 'waiting' "$TMP/name.log" || fail "it does not wait"
+  wait_until 5 grep -qE 'waiting|listening' "$TMP/name.log" || fail "it does not wait"
   in_ns "$ns" cat /sys/class/net/vnet0/address
   stop "${PID[name]}"
   : >"$TMP/name.log"
@@ -112,11 +113,40 @@ wait_carrier "$NS_A" vnet0 up 5
 [[ $(last_features va) == *' MTU'* ]] || fail "the MTU was not agreed on again"
 [ "$(log_lines va 'is larger than')" = 1 ] || fail "a mismatch: $(cat "$TMP/va.log")"
 
-# a device that needs a reset gets one
+# receive modes, whoever asks for them: the user, a bridge, of which the flags show nothing
+modes() { "$VUBCTL" -j -i "$TMP/va.control" show | jq -r '.[0] | "\(.promisc) \(.allmulti)"'; }
+modes_are() { [ "$(modes)" = "$1" ]; }
+# learns MODES COMMAND…
+learns() {
+  local modes=$1
+  shift
+  "$@"
+  wait_until 5 modes_are "$modes" || fail "$*: promisc, allmulti are $(modes), not $modes"
+}
+modes_are 'false false' || fail "promisc, allmulti are $(modes) at first"
+set_link() { ip -n "$NS_A" link set vnet0 "$@"; }
+learns 'true false' set_link promisc on
+learns 'true true' set_link allmulticast on
+learns 'false true' set_link promisc off
+learns 'false false' set_link allmulticast off
+ip -n "$NS_A" link add br0 type bridge
+learns 'true true' set_link master br0
+[[ $(in_ns "$NS_A" "$VUBCTL" -i "$TMP/va.control" show) == *' mtu 1200 backend-mtu 1300 promisc allmulti'* ]] ||
+  fail "vubctl show: $("$VUBCTL" -i "$TMP/va.control" show)"
+
+# a device that needs a reset gets one, and learns all again
 tell needs-reset
 logged va 'the device needs a reset'
 wait_carrier "$NS_A" vnet0 up 5
 has_mtu 1200 || fail "an MTU that the user had set was changed"
+modes_are 'true true' || fail "promisc, allmulti are $(modes) after a reset"
+learns 'false false' set_link nomaster
+
+# an address that the user sets is what is announced from then on
+set_link address 02:00:00:00:00:09
+tell announce
+logged peer '^rarp .* 02:00:00:00:00:09'
+has_mac 02:00:00:00:00:09 || fail "an address that the user had set was changed"
 peer_stop peer
 wait_carrier "$NS_A" vnet0 down
 stop "${PID[va]}"
@@ -226,21 +256,25 @@ logged peer6 '^mtu .* 1400'
 peer_stop peer6
 stop "${PID[vf]}"
 
-# What comes back at once finds a veth without its carrier yet, and is lost.
+# ---- without RARP in the protocol the announcement is a frame, from the interface's address ----
+peer_start peer3 --protocol-features 0x1020b --dump
+start_vubridge vc "$NS_A" --path "$SOCK_A" --iface vnet0 --mac 02:00:00:00:00:99
+wait_iface "$NS_A" vnet0
+ip -n "$NS_A" link set vnet0 up
+wait_carrier "$NS_A" vnet0 up
+mac=020000000099
+# broadcast; request reverse: who has this address is told the same one
+logged peer3 "^frame .*: [0-9]+ bytes ffffffffffff${mac}8035000108000604""0003${mac}[0-9a-f]{8}${mac}"
+[ "$(sed -nE "s/^frame .*: ([0-9]+) bytes f{12}${mac}8035.*/\1/p" "$TMP/peer3.log" | sort -u)" = 60 ] ||
+  fail "the announcement's length: $(cat "$TMP/peer3.log")"
+peer_stop peer3
+
+# ---- the peer reflects it. What comes back at once finds a veth without its carrier yet, and is lost.
 if is_veth; then
   log "configuration followed both ways"
   exit 0
 fi
 
-# ---- without RARP in the protocol the announcement is a frame; the peer reflects it ----
-peer_start peer3 --protocol-features 0x1020b
-start_vubridge vc "$NS_A" --path "$SOCK_A" --iface vnet0 --mac 02:00:00:00:00:99
-wait_iface "$NS_A" vnet0
-ip -n "$NS_A" link set vnet0 up
-wait_carrier "$NS_A" vnet0 up
-kill -USR1 "${PID[peer3]}"
-logged peer3 '^counters .* from_driver [1-9]'
-peer_stop peer3
 cat >"$TMP/rarp.py" <<'PY'
 import socket, sys
 s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x8035))

@@ -57,7 +57,7 @@ trap 'exit 143' TERM HUP
 
 # nested COMMAND…: in a subshell, with which its own processes, namespaces and files end
 nested() (
-  LIB_PIDS=() LIB_NAMESPACES=() LIB_HOOKS=()
+  LIB_PIDS=() LIB_NAMESPACES=() LIB_HOOKS=() BESIDE=()
   TMP=$(mktemp -d "$TMP/nested.XXXXXX")
   trap lib_cleanup EXIT
   trap 'exit 130' INT
@@ -65,6 +65,46 @@ nested() (
   set -e
   "$@"
 )
+
+# beside N COMMAND…: nested, in the background, with no more than N at once; what it says comes
+# when it has ended. beside_end waits for them; one that failed is the test's failure.
+BESIDE=()
+beside() {
+  local most=$1 out
+  shift
+  while [ ${#BESIDE[@]} -ge "$most" ]; do beside_wait; done
+  out=$(mktemp "$TMP/beside.XXXXXX")
+  nested "$@" >"$out" 2>&1 &
+  BESIDE+=("$! $out")
+  LIB_PIDS+=("$!")
+}
+beside_wait() {
+  local pid out status=0
+  read -r pid out <<<"${BESIDE[0]}"
+  BESIDE=("${BESIDE[@]:1}")
+  { wait "$pid"; } 2>/dev/null || status=$?
+  grep -v Killed "$out" || true
+  [ "$status" = 0 ] || exit 1
+}
+beside_end() { while [ ${#BESIDE[@]} -gt 0 ]; do beside_wait; done; }
+
+# run_list WITH TEST…: other tests of this folder, one by one, with the environment as it is
+run_list() {
+  local with=$1 i began status
+  shift
+  for i in "$@"; do
+    began=$SECONDS status=0
+    bash "$LIB_DIR/$i.sh" >"$TMP/$i.out" 2>&1 || status=$?
+    case $status in
+    0) log "$i, $((SECONDS - began)) s: $(grep -v Killed "$TMP/$i.out" | tail -n 1)" ;;
+    77) log "$i: not tested: $(tail -n 1 "$TMP/$i.out")" ;;
+    *)
+      cat "$TMP/$i.out"
+      fail "$i with $with"
+      ;;
+    esac
+  done
+}
 
 # at_exit COMMAND: run it when the test ends, the latest first
 at_exit() { LIB_HOOKS+=("$1"); }
@@ -134,24 +174,36 @@ start() {
   LIB_PIDS+=("$!")
 }
 
-# start_vubridge NAME NS ARGUMENT…: with interfaces of $IFACE_TYPE, tap or veth, if it is set;
-# its control socket is NAME.control, or with CONTROL=default at the usual place
+# server_role: is it vubridge that listens (ROLE=server), and the test peer that connects?
+server_role() { [ "${ROLE:-client}" = server ]; }
+PEER_ROLE=()
+if server_role; then PEER_ROLE=(--client); fi
+
+# start_vubridge NAME NS ARGUMENT…: with interfaces of $IFACE_TYPE, tap or veth, if it is set,
+# and in the role of $ROLE; its control socket is NAME.control, or with CONTROL=default at the
+# usual place
 start_vubridge() {
   local name=$1 ns=$2 control=(--control "$TMP/$1.control")
   shift 2
   [ "${CONTROL:-}" != default ] || control=()
+  if server_role; then set -- --server "$@"; fi
+  # VUBRIDGE_OPTIONS: one more, with its value, unless the test is of that one
+  if [[ -n ${VUBRIDGE_OPTIONS:-} && " $* " != *" ${VUBRIDGE_OPTIONS%% *} "* ]]; then
+    # shellcheck disable=SC2086 # words
+    set -- $VUBRIDGE_OPTIONS "$@"
+  fi
   start "$name" "${URGENT[@]}" ip netns exec "$ns" "$VUBRIDGE" \
     ${IFACE_TYPE:+--iface-type "$IFACE_TYPE"} "${control[@]}" "$@"
 }
 
-# start_peer NAME ARGUMENT…: the test peer; returns when it listens
+# start_peer NAME ARGUMENT…: the test peer; returns when it listens, unless it is to connect
 start_peer() {
   local name=$1
   shift
   [ -x "$VU_PEER" ] || skip "tests/peer/vu_peer is not built"
   : >"$TMP/$name.log"
-  start "$name" "${URGENT[@]}" "$VU_PEER" "$@"
-  wait_until 5 grep -q '^listening' "$TMP/$name.log" || fail "the test peer does not listen"
+  start "$name" "${URGENT[@]}" "$VU_PEER" "${PEER_ROLE[@]}" "$@"
+  server_role || wait_until 5 grep -q '^listening' "$TMP/$name.log" || fail "the test peer does not listen"
 }
 
 alive() { kill -0 "$1" 2>/dev/null; }

@@ -15,7 +15,8 @@ ns_add a
 n=0
 
 # Broadcasts raw frames until the daemon's log has what is waited for.
-cat >"$TMP/traffic.py" <<'PY'
+TRAFFIC=$TMP/traffic.py
+cat >"$TRAFFIC" <<'PY'
 import socket, sys, time
 iface, log, text = sys.argv[1:4]
 s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
@@ -38,20 +39,23 @@ received_since() {
   [ "$(in_ns "$NS_A" cat "/sys/class/net/v$n/statistics/rx_packets")" -gt $(($1 + 10)) ]
 }
 
-# lie WHAT PATTERN [PEER-ARGUMENT…]
+# lie WHAT PATTERN [PEER-ARGUMENT…]: some at once; PAIRS=N: with N queue pairs
 lie() {
-  local what=$1 pattern=$2 name=lie$n
-  case " ${LIES:-$what} " in *" $what "*) ;; *) return 0 ;; esac
-  shift 2
+  case " ${LIES:-$1} " in *" $1 "*) ;; *) return 0 ;; esac
   n=$((n + 1))
+  beside 4 lie_is_met "$@"
+}
+lie_is_met() {
+  local what=$1 pattern=$2 name=lie$n before status
+  shift 2
   start_peer "peer$name" --socket "$TMP/$name.sock" --mode reflect --swap-mac --misbehave "$what" \
     --misbehave-times 1 "$@"
-  start_vubridge "$name" "$NS_A" --path "$TMP/$name.sock" --iface "v$n"
+  start_vubridge "$name" "$NS_A" --path "$TMP/$name.sock" --iface "v$n" --queues "${PAIRS:-1}"
   wait_iface "$NS_A" "v$n"
   in_ns "$NS_A" sysctl -qw "net.ipv6.conf.v$n.disable_ipv6=1"
   ip -n "$NS_A" link set "v$n" up
   wait_carrier "$NS_A" "v$n" up 5
-  in_ns "$NS_A" python3 "$TMP/traffic.py" "v$n" "$TMP/$name.log" 'carrier off' ||
+  in_ns "$NS_A" python3 "$TRAFFIC" "v$n" "$TMP/$name.log" 'carrier off' ||
     fail "$what: the carrier stayed on"
   wait_until 5 sh -c "[ \$(grep -c 'carrier on' '$TMP/$name.log') = 2 ]" || fail "$what: no recovery"
   [ "$(log_lines "$name" 'broke the rules|disconnecting')" = 1 ] ||
@@ -62,7 +66,7 @@ lie() {
   # and it forwards again
   before=$(in_ns "$NS_A" cat "/sys/class/net/v$n/statistics/rx_packets")
   wait_carrier "$NS_A" "v$n" up 5
-  start "traffic$n" ip netns exec "$NS_A" python3 "$TMP/traffic.py" "v$n" "$TMP/$name.log" 'nothing says so'
+  start "traffic$n" ip netns exec "$NS_A" python3 "$TRAFFIC" "v$n" "$TMP/$name.log" 'nothing says so'
   wait_until 5 received_since "$before" || fail "$what: no traffic afterwards"
   stop "${PID[traffic$n]}"
   kill -TERM "${PID[$name]}"
@@ -92,9 +96,23 @@ lie hdr-csum 'rxq0.*checksum request that was not negotiated' --no-feature GUEST
 lie hdr-gso 'rxq0.*segmentation type that was not negotiated'
 lie hdr-gso-size-zero 'rxq0.*segmentation size of 0'
 lie scribble '(rxq0|txq0).*used '
+# the same of the first transmit ring, and of the second pair's rings (a veth has one pair). In
+# order the ids of what was sent say nothing, and are not looked at.
+lie used-jump 'txq0.*used index jumped' --misbehave-ring 1
+lie used-back 'txq0.*used index (jumped|went back)' --misbehave-ring 1
+lie used-id 'txq0.*used id out of range' --no-feature IN_ORDER --misbehave-ring 1
+lie used-repeat 'txq0.*used id that the peer did not hold' --no-feature IN_ORDER --misbehave-ring 1
+if ! is_veth; then
+  PAIRS=2
+  lie used-jump 'rxq1.*used index jumped' --queues 2 --misbehave-ring 2
+  lie used-id 'rxq1.*used id out of range' --queues 2 --misbehave-ring 2
+  lie used-repeat 'rxq1.*used id out of order' --queues 2 --misbehave-ring 2
+  unset PAIRS
+fi
 lie unasked-reply 'unasked|not asked'
 lie news 'back-end channel: a message that was not agreed on'
 lie news-half 'back-end channel: half a message'
+beside_end
 
 # two buffers for one: nothing says which of them lies, so the two frames come as one, and all
 # goes on
@@ -120,7 +138,7 @@ ip -n "$NS_A" link set vtwo up
 wait_carrier "$NS_A" vtwo up
 start lengths ip netns exec "$NS_A" python3 "$TMP/lengths.py" vtwo
 wait_until 5 grep -q ready "$TMP/lengths.log" || fail "lengths.py does not listen"
-start twotraffic ip netns exec "$NS_A" python3 "$TMP/traffic.py" vtwo "$TMP/two.log" 'nothing says so'
+start twotraffic ip netns exec "$NS_A" python3 "$TRAFFIC" vtwo "$TMP/two.log" 'nothing says so'
 wait "${PID[lengths]}" || fail "num-buffers:2: $(cat "$TMP/lengths.log")"
 grep -q '^lying .*: 2 buffers instead of 1' "$TMP/peertwo.log" || fail "num-buffers:2: no lie"
 [ "$(log_lines two 'broke the rules|disconnecting|carrier off')" = 0 ] ||
@@ -176,7 +194,7 @@ start_vubridge kick "$NS_A" --path "$TMP/kick.sock" --iface vkick
 wait_iface "$NS_A" vkick
 ip -n "$NS_A" link set vkick up
 wait_carrier "$NS_A" vkick up
-start kicktraffic ip netns exec "$NS_A" python3 "$TMP/traffic.py" vkick "$TMP/kick.log" 'nothing says so'
+start kicktraffic ip netns exec "$NS_A" python3 "$TRAFFIC" vkick "$TMP/kick.log" 'nothing says so'
 wait_until 5 grep -q 'lying' "$TMP/peerkick.log" || fail "kick-blocks: no lie"
 sleep 1
 kill -TERM "${PID[kick]}"
@@ -192,7 +210,8 @@ for way in die exit close; do
   wait_iface "$NS_A" "d$way"
   ip -n "$NS_A" link set "d$way" up
   wait_carrier "$NS_A" "d$way" up 5
-  in_ns "$NS_A" python3 "$TMP/traffic.py" "d$way" "$TMP/$name.log" 'carrier off' || fail "$way: carrier on"
+  in_ns "$NS_A" python3 "$TRAFFIC" "d$way" "$TMP/$name.log" 'carrier off' || fail "$way: carrier on"
   alive "${PID[$name]}" || fail "$way: the daemon has ended"
   [ "$(log_lines "$name" 'the backend at .* disconnected')" -ge 1 ] || fail "$way: $(cat "$TMP/$name.log")"
 done
+log "$n lies of the rings, and a backend that dies"

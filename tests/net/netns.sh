@@ -30,14 +30,19 @@ arrive() {
   wait_until 5 ping_ok "$1" 10.0.0.2 || fail "ping from $2 in $1"
 }
 
-# lost NAME PATTERN: it ended with status 1 and one line, which matches
+# lost NAME PATTERN COMMAND…: by the command it ends with status 1 and one line, which matches
+# (beside what the log had held back of earlier lines)
 lost() {
-  local status=0
-  wait_until 5 ended "${PID[$1]}" || fail "$1 goes on: $2"
-  wait "${PID[$1]}" || status=$?
-  [ "$status" = 1 ] || fail "$1 ended with status $status: $2"
-  [ "$(log_lines "$1" 'gone|deleted')" = 1 ] || fail "the loss was not logged once"
-  grep -q "$2" "$TMP/$1.log" || fail "not logged: $2"
+  local name=$1 pattern=$2 status=0 lines
+  shift 2
+  lines=$(wc -l <"$TMP/$name.log")
+  "$@"
+  wait_until 5 ended "${PID[$name]}" || fail "$name goes on: $pattern"
+  wait "${PID[$name]}" || status=$?
+  [ "$status" = 1 ] || fail "$name ended with status $status: $pattern"
+  tail -n "+$((lines + 1))" "$TMP/$name.log" | grep -vE '\((once|[0-9]+ times) more\)$' >"$TMP/lost" || true
+  [ "$(wc -l <"$TMP/lost")" = 1 ] || fail "not one line: $(cat "$TMP/lost")"
+  grep -q "$pattern" "$TMP/lost" || fail "not logged: $pattern"
 }
 
 # pin NS: a cable from ns home into it, which breaks when the namespace really ends
@@ -150,15 +155,13 @@ kill -USR1 "${PID[va]}"
 wait_until 2 grep -q 'eth8: tx: drops: overflow [0-9]' "$TMP/va.log" || fail "no counter after a return"
 others_take_carrier "$NS_A" eth8
 wait_carrier "$NS_A" eth8 up 2
-ip -n "$NS_A" link del eth8
-lost va 'the interface is gone: it was deleted'
+lost va 'the interface is gone: it was deleted' ip -n "$NS_A" link del eth8
 
 # deleted where it cannot be seen
 va_start --netns "$NS_A"
 ip -n "$NS_A" link set vnet0 netns "$NS_C"
 wait_until 2 grep -q 'may not be entered' "$TMP/va.log" || fail "a move is not logged"
-ip -n "$NS_C" link del vnet0
-lost va 'the interface is gone: it was deleted'
+lost va 'the interface is gone: it was deleted' ip -n "$NS_C" link del vnet0
 
 # ---- moved, and followed ----
 
@@ -186,8 +189,7 @@ followed() {
   ip -n "$NS_HOME" link set eth7 netns "$NS_C"
   arrive "$NS_C" eth7
   pin "$NS_C"
-  ip netns del "$NS_C"
-  lost va 'the network namespace of the interface was deleted'
+  lost va 'the network namespace of the interface was deleted' ip netns del "$NS_C"
   wait_until 5 unpinned || fail "the namespace that was followed to lives on"
   ip -n "$NS_HOME" link del vnet0
 
@@ -203,8 +205,7 @@ followed() {
   nsenter --net="/proc/$box/ns/net" ip addr add 10.0.0.1/24 dev vnet0
   nsenter --net="/proc/$box/ns/net" ip link set vnet0 up
   wait_until 5 nsenter --net="/proc/$box/ns/net" ping -q -c 1 -W 1 10.0.0.2 || fail "ping from a nameless namespace"
-  stop "$box" KILL
-  lost va 'the interface is gone: it was deleted'
+  lost va 'the interface is gone: it was deleted' stop "$box" KILL
 }
 is_veth || followed
 
@@ -212,6 +213,5 @@ is_veth || followed
 
 va_start --netns "$NS_A"
 pin "$NS_A"
-ip netns del "$NS_A"
-lost va 'the network namespace of the interface was deleted'
+lost va 'the network namespace of the interface was deleted' ip netns del "$NS_A"
 wait_until 5 unpinned || fail "the namespace lives on"

@@ -55,12 +55,12 @@ peer_start() {
   shift
   if [ ! -p "$TMP/$name.in" ]; then mkfifo "$TMP/$name.in"; fi
   : >"$TMP/$name.log"
-  "${URGENT[@]}" "$VU_PEER" --socket "$SOCK_A" --mode reflect --commands "$@" <"$TMP/$name.in" \
+  "${URGENT[@]}" "$VU_PEER" --socket "$SOCK_A" --mode reflect --commands "${PEER_ROLE[@]}" "$@" <"$TMP/$name.in" \
     >>"$TMP/$name.log" 2>&1 &
   PID[$name]=$!
   LIB_PIDS+=("$!")
   exec {COMMANDS}>"$TMP/$name.in"
-  wait_until 5 grep -q '^listening' "$TMP/$name.log" || fail "the test peer does not listen"
+  server_role || wait_until 5 grep -q '^listening' "$TMP/$name.log" || fail "the test peer does not listen"
 }
 
 tell() { echo "$*" >&"$COMMANDS"; }

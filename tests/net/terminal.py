@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""terminal.py ROWS COLUMNS [--then ROWS COLUMNS] [--end SIGNAL] -- COMMAND ...
+"""terminal.py ROWS COLUMNS [--then ROWS COLUMNS] [--stop] [--end SIGNAL] -- COMMAND ...
 
 Runs COMMAND in a terminal of that size, as far as a program that redraws needs one: cursor home,
 clearing, the alternate screen. With --then it has another size after a second, with --end it is
-sent a signal a second later. Prints the last picture of the alternate screen, a line of hyphens,
+sent a signal a second later. With --stop it is sent SIGTSTP, a second later it must have stopped,
+on the ordinary screen, and goes on. Prints the last picture of the alternate screen, a line of hyphens,
 and what stands on the ordinary screen at the end. A line that does not fit into the alternate
 screen, or a screen that scrolls, is a failure; so is a sequence that is not known."""
 
@@ -95,6 +96,13 @@ def set_size(fd, rows, columns):
     fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
 
+def resume(pid, terminal):
+    state = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0]
+    if state != "T" or terminal.alternate or terminal.hidden:
+        raise SystemExit(f"it has not stopped with the terminal given back: {state}")
+    os.kill(pid, signal.SIGCONT)
+
+
 def main():
     words, command = sys.argv[1:], []
     at = words.index("--")
@@ -106,6 +114,9 @@ def main():
             rows, columns = int(words[3]), int(words[4])
             steps.append(lambda r=rows, c=columns: (terminal.resize(r, c), set_size(fd, r, c)))
             del words[2:5]
+        elif words[2] == "--stop":
+            steps += [lambda: os.kill(pid, signal.SIGTSTP), lambda: resume(pid, terminal)]
+            del words[2]
         elif words[2] == "--end":
             number = getattr(signal, "SIG" + words[3])
             steps.append(lambda n=number: os.kill(pid, n))

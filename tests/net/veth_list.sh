@@ -2,29 +2,26 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # timeout: 400
 #
-# The TAP's tests with --iface-type veth: each as it is, or in part where it is long and the
-# kind of interface matters little.
+# The TAP's tests with --iface-type veth. All lies are told; restarts and those who connect and go
+# are fewer. Left out, and why:
 #
-# LIST: the tests to run, all of them without. (life.sh does both kinds, veth_real.sh the real
-# peers, queues.sh is of several pairs, existing.sh of TAPs.)
+#   life, queues, existing, veth     do both kinds, are of several pairs, of TAPs, of veths alone
+#   testpmd, ovs, roles_real,        real peers: veth_real.sh, and scripts/soak
+#   reconnect_real
+#   control, vubctl, capture         begin with two queue pairs, of which a veth has one; they are
+#                                    of the control socket, which does not know the kind
+#   log                              begins with a TAP of its user's; it is of the log
+#   signals                          of a TAP that exists, in part; it is of the process
+#   the rest                         starts no vubridge, or has units and services of its own
+#
+# LIST: the tests to run, all of them without.
 . "$(dirname "$0")/lib.sh"
 need_root
 export IFACE_TYPE=veth
-# of misbehave.sh those that reach a frame, its header, and the ring
-export LIES='used-jump used-len-over num-buffers-over hdr-csum hdr-gso scribble'
 export RESTARTS=100 FLOOD=2000
 # AddressSanitizer keeps what was freed for a while
 [ "${SANITIZERS:-no}" = no ] || export RSS_SLACK_KB=300000
 
-for i in ${LIST:-carrier jumbo config handshake misbehave server reconnect netns privileges seccomp idle}; do
-  began=$SECONDS status=0
-  bash "$LIB_DIR/$i.sh" >"$TMP/$i.out" 2>&1 || status=$?
-  case $status in
-  0) log "$i, $((SECONDS - began)) s: $(grep -v Killed "$TMP/$i.out" | tail -n 1)" ;;
-  77) log "$i: not tested: $(tail -n 1 "$TMP/$i.out")" ;;
-  *)
-    cat "$TMP/$i.out"
-    fail "$i with a veth"
-    ;;
-  esac
-done
+all='carrier jumbo offload config handshake misbehave server reconnect reload netns privileges seccomp idle'
+# shellcheck disable=SC2086 # words
+run_list 'a veth' ${LIST:-$all}

@@ -73,6 +73,8 @@ refused 2 "'frob': no such verb, see help" frob
 refused 2 "'': no such verb" ''
 refused 2 '--frob: unknown option' --frob
 refused 2 '-x: unknown option' -x show
+refused 2 '-\+: unknown option' -+ show
+refused 2 '-:: unknown option' -: show
 refused 2 '-i: needs a value' -i
 refused 2 '-i: needs a value' --interface
 refused 2 '-o: unknown option' -json show # it is no iproute2, and says which letter it does not know
@@ -139,9 +141,9 @@ ctl -c -i $a_path show | grep -q $'carrier \033\\[32mon' || fail "-c alone, as i
 ctl -c=always -i $a_path show | grep -q $'carrier \033\\[32mon' || fail "-c=always"
 ctl --color=always -i $a_path show | grep -q $'\033' || fail "--color=always"
 on_terminal() { TERM=xterm script -qec "$*" /dev/null </dev/null; }
-on_terminal "$VUBCTL" -c=auto -i $a_path show | grep -q $'\033\\[32mon' || fail "-c=auto on a terminal"
-! NO_COLOR=1 on_terminal "$VUBCTL" -c=auto -i $a_path show | grep -q $'\033' || fail "NO_COLOR"
-! on_terminal "$VUBCTL" -c=never -i $a_path show | grep -q $'\033' || fail "-c=never"
+on_terminal "$VUBCTL" -c=auto -i $a_path show | grep $'\033\\[32mon' >/dev/null || fail "-c=auto on a terminal"
+! NO_COLOR=1 on_terminal "$VUBCTL" -c=auto -i $a_path show | grep $'\033' >/dev/null || fail "NO_COLOR"
+! on_terminal "$VUBCTL" -c=never -i $a_path show | grep $'\033' >/dev/null || fail "-c=never"
 
 # ---- two ----
 
@@ -216,10 +218,19 @@ terminal 1 1 -- "$VUBCTL" -i $a_path stats -w 0.3 -n 2
 terminal 8 50 --then 50 80 --end INT -- "$VUBCTL" -i $a_path stats -w 60
 ! alternate | grep 'lines more' || fail "it does not follow the size: $(cat "$TMP/terminal.txt")"
 pictured '^  queue 1 +rx +tx$'
-terminal 24 80 --end TERM -- "$VUBCTL" -i $a_path stats -w 0.2
+terminal 24 80 --stop --end TERM -- "$VUBCTL" -i $a_path stats -w 0.2
+pictured '^  all queues'
 # an error is seen when the screen is the ordinary one again
 start going ip netns exec "$NS_A" "$VUBRIDGE" --path "$SOCK_A.none" --iface going --control "$TMP/going.control"
 wait_until 5 test -S "$TMP/going.control" || fail "no control socket"
+# while that hangs, for which it would wait 10 seconds, a signal is heeded all the same
+kill -STOP "${PID[going]}"
+for signal in INT TERM HUP; do
+  terminal 24 80 --end $signal -- timeout 5 "$VUBCTL" -i "$TMP/going.control" stats -w 0.2
+  ! ordinary | grep . || fail "it was ended by SIG$signal and says $(ordinary)"
+done
+terminal 24 80 --stop --end INT -- "$VUBCTL" -i "$TMP/going.control" stats -w 0.2
+kill -CONT "${PID[going]}"
 { sleep 1 && kill -TERM "${PID[going]}"; } &
 status=0
 python3 "$LIB_DIR/terminal.py" 24 80 -- "$VUBCTL" -i "$TMP/going.control" stats -w 0.2 >"$TMP/terminal.txt" || status=$?

@@ -71,7 +71,12 @@ void command_run(struct peer_config *c, struct device *devices, unsigned int n, 
 		fprintf(stderr, "vu_peer: no such command: %s\n", what);
 		return;
 	}
-	for (i = 0; i < n; i++)
-		if (devices[i].fd >= 0)
-			tell_driver(&devices[i]);
+	for (i = 0; i < n; i++) {
+		if (devices[i].fd < 0)
+			continue;
+		/* before it is heard: what follows from it is timed from here */
+		printf("telling %s: %s%s%s\n", devices[i].path, what, value ? " " : "",
+		       value ? value : "");
+		tell_driver(&devices[i]);
+	}
 }

@@ -117,6 +117,7 @@ static void reset(struct device *d)
 	d->features = d->protocol_features = 0;
 	d->status = 0;
 	d->given = 0;
+	d->met = 0;
 }
 
 void device_disconnect(struct device *d, const char *why)

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <netinet/ip.h>
 #include <netinet/udp.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/util.h"
@@ -113,6 +114,16 @@ static void swap_macs(struct frame *f)
 	}
 }
 
+static void dump(const struct device *from, const struct frame *f)
+{
+	uint32_t i;
+
+	printf("frame %s: %u bytes ", from->path, f->len);
+	for (i = 0; i < MIN(f->len, 64u); i++)
+		printf("%02x", *byte_at(f, i));
+	putchar('\n');
+}
+
 /* One frame from @from to ring @out of @to. False: no room there, it stays where it is. */
 static bool deliver(struct device *to, struct vq *out, struct frame *f, bool swap)
 {
@@ -158,6 +169,8 @@ static unsigned int forward_ring(struct device *from, struct vq *in, struct devi
 			vq_untake(in, f.span);
 			break;
 		}
+		if (c->dump)
+			dump(from, &f);
 		from->from_driver++;
 		vq_give(in, f.span, 0, NULL);
 	}
@@ -280,7 +293,7 @@ unsigned int forward_run(struct device *devices, unsigned int n, const struct pe
 
 			if (c->mode == MODE_GENERATE && device_ring(from, 2 * pair))
 				moved += generate(from, device_ring(from, 2 * pair), c);
-			if (in)
+			if (in && !misbehave_holds(from, 2 * pair + 1))
 				moved += forward_ring(from, in, to, out, c);
 		}
 	}

@@ -26,7 +26,9 @@ enum peer_mode { MODE_CROSS, MODE_REFLECT, MODE_SINK, MODE_GENERATE };
 struct misbehaviour {
 	const struct lie *lie; /* NULL: behaves */
 	uint32_t arg;          /* a request's number, or a number */
+	uint32_t nth;          /* which one of these requests on a connection, 0: each */
 	uint64_t after;        /* frames given to the driver before a lie in the rings */
+	unsigned int ring;     /* the one that a lie in the rings is in */
 	unsigned int times;    /* connections that it is for, the first ones */
 	bool once_ready;       /* not before all rings run */
 };
@@ -35,6 +37,7 @@ struct peer_config {
 	enum peer_mode mode;
 	bool client;    /* connect instead of listening */
 	bool swap_mac;  /* reflect: source and destination change places */
+	bool dump;      /* print what comes from the driver */
 	uint64_t features;
 	uint64_t protocol_features;
 	unsigned int pairs;
@@ -72,6 +75,7 @@ struct device {
 	struct peer_ring rings[2 * PEER_MAX_PAIRS];
 	bool lied, asked, miscounted;
 	uint64_t given; /* frames to the driver on this connection */
+	uint32_t met;	/* requests that the lie is about */
 
 	/* of all connections */
 	unsigned int connections;
@@ -134,6 +138,8 @@ int misbehave_answer(struct device *d, uint32_t request, const void *payload, ui
 void misbehave_frame(struct device *d, const struct vq *out);
 /* Lies in the rings, when it is time. */
 void misbehave_rings(struct device *d);
+/* Is ring @index of the driver's left alone, so that it has something to be lied about? */
+bool misbehave_holds(const struct device *d, unsigned int index);
 /* Does what it wants to the memory that the driver shares. */
 void misbehave_memory(const struct device *d, int fd);
 /* The number for GET_QUEUE_NUM. */

@@ -35,7 +35,8 @@ struct peer {
 static const struct peer_config defaults = {
 	.mode = MODE_CROSS,
 	.features = FEATURE_RING_MASK | (FEATURE_OFFLOAD_MASK & ~(FEATURE_NET(GUEST_USO4) |
-		    FEATURE_NET(GUEST_USO6) | FEATURE_NET(HOST_USO))) | FEATURE_NET(STATUS) |
+		    FEATURE_NET(GUEST_USO6) | FEATURE_NET(HOST_USO) | FEATURE_NET(GUEST_UFO) |
+		    FEATURE_NET(HOST_UFO))) | FEATURE_NET(STATUS) |
 		    FEATURE_NET(MQ) | UINT64_C(1) << VHOST_USER_F_PROTOCOL_FEATURES,
 	.protocol_features = 1u << VHOST_USER_PROTOCOL_F_MQ |
 			     1u << VHOST_USER_PROTOCOL_F_REPLY_ACK |
@@ -59,14 +60,18 @@ static const char help[] =
 	"  --mode cross|reflect|sink|generate   default cross: sockets 1 and 2, 3 and 4, …\n"
 	"  --client                 connect to the sockets instead\n"
 	"  --swap-mac               reflect: swap source and destination\n"
+	"  --dump                   print the first bytes of each frame from a driver\n"
 	"  --features HEX           device features to offer\n"
 	"  --no-feature NAME        not this one (may be repeated)\n"
 	"  --protocol-features HEX  protocol features to offer\n"
 	"  --queues N               queue pairs, default 1\n"
 	"  --mtu N, --mac MAC, --link up|down   configuration space\n"
 	"  --size N, --flows N, --rate PPS, --count N   generate\n"
-	"  --misbehave WHAT[:ARG]   one of the list below\n"
+	"  --misbehave WHAT[:ARG]   one of the list below; NTH: not each such request on a\n"
+	"                           connection, but this one\n"
 	"  --after N                frames before a lie in the rings, default 10\n"
+	"  --misbehave-ring N       the ring that a lie in the rings is in, default 0: the first\n"
+	"                           receive ring of the driver; 1: its first transmit ring, …\n"
 	"  --misbehave-times N      connections that see it, default all\n"
 	"  --misbehave-late         not before all rings of a connection run\n"
 	"  --commands               read lines from standard input and tell the drivers:\n"
@@ -128,7 +133,8 @@ static const struct option options[] = {
 	{ "rate", 1, NULL, 'r' },	       { "count", 1, NULL, 'C' },
 	{ "misbehave", 1, NULL, 'b' },	       { "after", 1, NULL, 'a' },
 	{ "misbehave-times", 1, NULL, 't' },   { "commands", 0, NULL, 'i' },
-	{ "misbehave-late", 0, NULL, 'L' },    { "help", 0, NULL, 'h' },
+	{ "misbehave-late", 0, NULL, 'L' },    { "misbehave-ring", 1, NULL, 'R' },
+	{ "dump", 0, NULL, 'd' },	       { "help", 0, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -145,6 +151,7 @@ static void set_option(struct peer *p, int code, const char *name, const char *v
 	case 'm': c->mode = mode_named(v); break;
 	case 'c': c->client = true; break;
 	case 'w': c->swap_mac = true; break;
+	case 'd': c->dump = true; break;
 	case 'i': p->commands = true; break;
 	case 'f': c->features = number(name, v, UINT64_MAX); break;
 	case 'n': remove_feature(c, v); break;
@@ -167,6 +174,7 @@ static void set_option(struct peer *p, int code, const char *name, const char *v
 	case 'a': c->lie.after = number(name, v, UINT64_MAX); break;
 	case 't': c->lie.times = (unsigned int)number(name, v, UINT32_MAX); break;
 	case 'L': c->lie.once_ready = true; break;
+	case 'R': c->lie.ring = (unsigned int)number(name, v, 2 * PEER_MAX_PAIRS - 1); break;
 	case 'b':
 		if (!misbehave_parse(v, &c->lie))
 			usage_error(name, v);
@@ -190,9 +198,9 @@ static void parse(struct peer *p, int argc, char **argv)
 	if (optind < argc)
 		usage_error("socket", argv[optind]);
 	if (p->n == 0 || (p->config.mode == MODE_CROSS && p->n % 2) || p->config.pairs == 0 ||
-	    p->config.flows == 0 || p->config.size < 60) {
-		fputs("vu_peer: --socket is needed (twice for cross), --queues and --flows from 1, "
-		      "--size from 60\n", stderr);
+	    p->config.flows == 0 || p->config.size < 60 || p->config.lie.times == 0) {
+		fputs("vu_peer: --socket is needed (twice for cross), --queues, --flows and "
+		      "--misbehave-times from 1, --size from 60\n", stderr);
 		exit(2);
 	}
 }

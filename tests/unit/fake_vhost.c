@@ -71,6 +71,7 @@ static int set_vring_call(struct vhost *v, unsigned int index, int call_fd)
 	assert_true(call_fd >= 0);
 	assert_in_range(index, 0, RINGS_MAX - 1);
 	container_of(v, struct fake_vhost, vhost)->call_fds[index] = call_fd;
+	v->request = "SET_VRING_CALL";
 	return note(v, SET_VRING_CALL, index);
 }
 
@@ -80,7 +81,7 @@ static int set_vring(struct vhost *v, const struct vhost_ring *ring)
 
 	assert_in_range(ring->index, 0, RINGS_MAX - 1);
 	assert_int_equal(ring->call_fd, b->call_fds[ring->index]);
-	b->kick_fds[ring->index] = ring->kick_fd;
+	b->rings[ring->index] = *ring;
 	return note(v, SET_VRING, ring->index);
 }
 

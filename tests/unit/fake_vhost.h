@@ -37,7 +37,8 @@ struct fake_vhost {
 	unsigned int values[CALLS_MAX];
 	int n;
 	int fail_at, error; /* the call that fails */
-	int call_fds[RINGS_MAX], kick_fds[RINGS_MAX]; /* of the rings told, by their index */
+	int call_fds[RINGS_MAX]; /* of the rings told, by their index */
+	struct vhost_ring rings[RINGS_MAX];
 	uint64_t acked;
 	bool keeps_status;
 	uint8_t status, hides; /* bits that GET_STATUS leaves out */

@@ -152,6 +152,8 @@ static void test_state(void **state)
 		    json_pack("{s:b, s:f, s:n}", "on", 1, "since", 1700000002.0, "reason"));
 	assert_json(s, "backend.listening", json_true());
 	assert_json(s, "backend_mtu", json_null());
+	assert_json(s, "promisc", json_false());
+	assert_json(s, "allmulti", json_false());
 	/* what the device does alone is no feature of the backend's */
 	assert_json(s, "features",
 		    json_pack("[s,s,s,s,s]", "CSUM", "GUEST_CSUM", "HOST_TSO4", "VERSION_1",
@@ -159,11 +161,13 @@ static void test_state(void **state)
 	assert_json(s, "offloads.rx", json_pack("[s,s]", "CSUM", "USO4"));
 	assert_json(s, "offloads.tx", json_pack("[s,s]", "CSUM", "TSO4"));
 	json_decref(s);
-	b.vport = (struct vport){.mtu = 1400};
+	b.vport = (struct vport){.mtu = 1400, .allmulti = true};
 	b.no_carrier = "backend not connected";
 	s = run(&b, command_show, NULL);
 	assert_json(s, "state", json_string("listening"));
 	assert_json(s, "backend_mtu", json_integer(1400));
+	assert_json(s, "promisc", json_false());
+	assert_json(s, "allmulti", json_true());
 	assert_json(s, "carrier.on", json_false());
 	assert_json(s, "carrier.reason", json_string("backend not connected"));
 	assert_json(s, "features", json_array());

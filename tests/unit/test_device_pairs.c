@@ -142,24 +142,112 @@ static void test_guess_that_was_right(void **state)
 	assert_pairs(b, 2);
 	device_lasted(&b->device);
 	assert_pairs(b, 2);
-	/* a refusal needs no trial */
+}
+
+/* So is what a refusal told: it may have had another reason. */
+static void test_refusal_that_passed(void **state)
+{
+	struct fake_vhost *b = *state;
+
+	b->device.config.pairs = 8;
+	assert_refused_at(b, 2, -EREMOTEIO);
+	device_forget(&b->device);
+	assert_pairs(b, 1);
+	assert_pairs(b, 1); /* that one did not last */
+	device_lasted(&b->device);
+	assert_refused_at(b, 2, -ETIMEDOUT); /* says nothing of it */
+	device_forget(&b->device);
+	assert_pairs(b, 4);
+	assert_int_equal(b->device.refused_pairs, 0);
+	assert_pairs(b, 4);
+	/* the next one has a trial of its own, as has one of a ring beyond */
+	assert_refused_at(b, 4, -EREMOTEIO);
+	device_forget(&b->device);
+	assert_pairs(b, 2);
+	device_lasted(&b->device);
+	assert_pairs(b, 4);
+}
+
+/* Two that come one soon after the other are no trial yet; the one that fails is the last. */
+static void test_refusal_that_stays(void **state)
+{
+	struct fake_vhost *b = *state;
+	int i;
+
+	b->device.config.pairs = 8;
+	assert_refused_at(b, 4, -EREMOTEIO);
+	device_forget(&b->device);
+	assert_refused_at(b, 2, -EREMOTEIO);
+	device_forget(&b->device);
+	assert_pairs(b, 1);
+	device_lasted(&b->device);
+	assert_refused_at(b, 6, -EREMOTEIO);
+	device_forget(&b->device);
+	for (i = 0; i < 2; i++) {
+		assert_pairs(b, 3);
+		device_lasted(&b->device);
+	}
+	/* as long as it says the same */
 	b->vhost.max_pairs = 6;
+	assert_pairs(b, 6);
 	assert_refused_at(b, 6, -EREMOTEIO);
 	device_forget(&b->device);
 	assert_pairs(b, 3);
 	device_lasted(&b->device);
-	assert_pairs(b, 3);
+	assert_pairs(b, 6);
 }
 
-/* What is refused for another reason halves nothing. */
+/* A connection of fewer pairs than were refused is no trial. */
+static void test_refusal_not_tried(void **state)
+{
+	struct fake_vhost *b = *state;
+
+	b->device.config.pairs = 8;
+	assert_refused_at(b, 4, -EREMOTEIO);
+	device_forget(&b->device);
+	device_lasted(&b->device);
+	b->device.config.pairs = 2;
+	assert_pairs(b, 2);
+	assert_int_equal(b->device.refused_pairs, 2);
+	b->device.config.pairs = 8;
+	assert_pairs(b, 4);
+	assert_int_equal(b->device.refused_pairs, 0);
+}
+
+/* A peer that says more pairs than it has: those before the one refused, from the next time on. */
+static void test_pairs_that_lie(void **state)
+{
+	struct fake_vhost *b = *state;
+
+	b->device.config.pairs = 4;
+	b->vhost.max_pairs = 100;
+	assert_refused_at(b, 5, -EREMOTEIO);
+	assert_non_null(strstr(b->vhost.why, "fewer queue pairs than it says"));
+	device_forget(&b->device);
+	assert_pairs(b, 2);
+	assert_pairs(b, 2);
+	/* it may have been one ring too many again */
+	assert_refused_at(b, 2, -EREMOTEIO);
+	device_forget(&b->device);
+	assert_pairs(b, 1);
+	/* as long as it says the same */
+	b->vhost.max_pairs = 3;
+	assert_pairs(b, 3);
+	b->vhost.max_pairs = 100;
+	assert_pairs(b, 4);
+}
+
+/* What is refused for another reason costs no pair. */
 static void test_pairs_refused(void **state)
 {
 	struct fake_vhost *b = *state;
 	int i;
 
 	b->device.config.pairs = 8;
-	for (i = 0; i < 3; i++) {
+	for (i = 0; i < 2; i++) {
 		assert_refused_at(b, i, -EREMOTEIO); /* a ring that it must have */
+		device_forget(&b->device);
+		assert_refused_at(b, 2 + i, -ECONNRESET); /* of those that it says */
 		device_forget(&b->device);
 		assert_refused_at(b, 4, -ETIMEDOUT);
 		device_forget(&b->device);
@@ -179,6 +267,7 @@ static void test_pairs_refused(void **state)
 	device_forget(&b->device);
 	assert_pairs(b, 1);
 	assert_int_equal(b->device.ring_signs, 0);
+	assert_int_equal(b->device.refused_pairs, 0);
 }
 
 static void test_pairs_without_mq(void **state)
@@ -249,7 +338,12 @@ static void test_control(void **state)
 	b->config.status = htole16(VIRTIO_NET_S_LINK_UP | VIRTIO_NET_S_ANNOUNCE);
 	assert_int_equal(fake_vhost_bring_up(b), 0);
 	assert_int_equal(fake_vhost_control(b, VIRTIO_NET_CTRL_RX, 0, "\1", 1), VIRTIO_NET_OK);
-	assert_true(b->device.ctrl.promisc);
+	assert_true(b->vport.promisc);
+	assert_false(b->vport.allmulti);
+	assert_int_equal(fake_vhost_control(b, VIRTIO_NET_CTRL_RX, 1, "\1", 1), VIRTIO_NET_OK);
+	assert_true(b->vport.allmulti);
+	assert_int_equal(fake_vhost_control(b, VIRTIO_NET_CTRL_RX, 0, "\0", 1), VIRTIO_NET_OK);
+	assert_false(b->vport.promisc);
 	assert_int_equal(fake_vhost_control(b, VIRTIO_NET_CTRL_MAC, 1, "\2\1\1\1\1\1", 6),
 			 VIRTIO_NET_OK);
 	assert_memory_equal(b->vport.mac, "\2\1\1\1\1\1", 6);
@@ -259,6 +353,85 @@ static void test_control(void **state)
 	assert_int_equal(b->vport.net_status, VIRTIO_NET_S_LINK_UP);
 	assert_int_equal(set_pairs(b, 1), VIRTIO_NET_ERR); /* MQ was not negotiated */
 	assert_int_equal(fake_vhost_control(b, 77, 0, NULL, 0), VIRTIO_NET_ERR);
+	device_forget(&b->device);
+	assert_false(b->vport.allmulti);
+}
+
+#define COMMAND(class, command) VIRTIO_NET_CTRL_##class, VIRTIO_NET_CTRL_##class##_##command
+
+/* The peer has no control queue: of what a command means it is told the pairs, and nothing else. */
+static void test_commands_without_messages(void **state)
+{
+	static const struct {
+		uint8_t class, command;
+		const char *data;
+		size_t len;
+		uint8_t ack;
+	} table[] = {
+		{COMMAND(RX, PROMISC), "\1", 1, VIRTIO_NET_OK},
+		{COMMAND(RX, ALLMULTI), "\1", 1, VIRTIO_NET_OK},
+		{COMMAND(RX, ALLUNI), "\1", 1, VIRTIO_NET_OK},
+		{COMMAND(RX, NOMULTI), "\1", 1, VIRTIO_NET_OK},
+		{COMMAND(RX, NOUNI), "\1", 1, VIRTIO_NET_OK},
+		{COMMAND(RX, NOBCAST), "\1", 1, VIRTIO_NET_OK},
+		{COMMAND(RX, NOBCAST), "\2", 1, VIRTIO_NET_ERR},
+		{COMMAND(MAC, TABLE_SET), "\1\0\0\0\2\2\2\2\2\2\0\0\0\0", 14, VIRTIO_NET_OK},
+		{COMMAND(MAC, TABLE_SET), "\1\0\0\0", 4, VIRTIO_NET_ERR},
+		{COMMAND(MAC, ADDR_SET), "\2\1\1\1\1\1", 6, VIRTIO_NET_OK},
+		{COMMAND(MAC, ADDR_SET), "\1\1\1\1\1\1", 6, VIRTIO_NET_ERR},
+		{COMMAND(VLAN, ADD), "\7\0", 2, VIRTIO_NET_OK},
+		{COMMAND(VLAN, DEL), "\7\0", 2, VIRTIO_NET_OK},
+		{COMMAND(VLAN, ADD), "\0\x10", 2, VIRTIO_NET_ERR},
+		{COMMAND(ANNOUNCE, ACK), "", 0, VIRTIO_NET_OK},
+		{COMMAND(MQ, VQ_PAIRS_SET), "\4\0", 2, VIRTIO_NET_ERR},
+		{COMMAND(MQ, RSS_CONFIG), "\1\0", 2, VIRTIO_NET_ERR},
+		{COMMAND(MQ, HASH_CONFIG), "\1\0", 2, VIRTIO_NET_ERR},
+		{COMMAND(GUEST_OFFLOADS, SET), "\0\0\0\0\0\0\0\0", 8, VIRTIO_NET_ERR},
+	};
+	struct fake_vhost *b = *state;
+	size_t i;
+
+	b->device.config.pairs = 3;
+	assert_int_equal(fake_vhost_bring_up(b), 0);
+	assert_int_equal(b->vport.pairs, 3);
+	b->n = 0;
+	for (i = 0; i < ARRAY_SIZE(table); i++) {
+		assert_int_equal(fake_vhost_control(b, table[i].class, table[i].command,
+						    table[i].data, table[i].len),
+				 table[i].ack);
+		assert_int_equal(b->wanted_pairs, 0);
+		assert_int_equal(b->n, 0);
+	}
+}
+
+/* What SET_VRING_ENABLE is told for the one command that has messages. */
+static void test_pairs_and_their_messages(void **state)
+{
+	static const struct {
+		uint16_t pairs;
+		int n;
+		enum call calls[4];
+		unsigned int rings[4];
+	} table[] = {
+		{1, 4, {DISABLE, DISABLE, DISABLE, DISABLE}, {2, 3, 4, 5}},
+		{2, 2, {ENABLE, ENABLE}, {2, 3}},
+		{2, 0, {0}, {0}},
+		{3, 2, {ENABLE, ENABLE}, {4, 5}},
+		{2, 2, {DISABLE, DISABLE}, {4, 5}},
+	};
+	struct fake_vhost *b = *state;
+	size_t i;
+
+	b->device.config.pairs = 3;
+	assert_int_equal(fake_vhost_bring_up(b), 0);
+	for (i = 0; i < ARRAY_SIZE(table); i++) {
+		b->n = 0;
+		assert_int_equal(set_pairs(b, table[i].pairs), VIRTIO_NET_OK);
+		assert_int_equal(b->wanted_pairs, table[i].pairs);
+		assert_int_equal(b->n, 0); /* whoever has the time asks the peer */
+		assert_int_equal(device_enable(&b->device, b->wanted_pairs), 0);
+		fake_vhost_assert_calls(b, 0, table[i].calls, table[i].rings, table[i].n);
+	}
 }
 
 static void test_without_control_queue(void **state)
@@ -288,10 +461,16 @@ int main(void)
 		TEST(test_pairs_counted_by_hang_ups),
 		TEST(test_guess_that_was_wrong),
 		TEST(test_guess_that_was_right),
+		TEST(test_refusal_that_passed),
+		TEST(test_refusal_that_stays),
+		TEST(test_refusal_not_tried),
+		TEST(test_pairs_that_lie),
 		TEST(test_pairs_refused),
 		TEST(test_pairs_without_mq),
 		TEST(test_pairs_at_run_time),
 		TEST(test_control),
+		TEST(test_commands_without_messages),
+		TEST(test_pairs_and_their_messages),
 		TEST(test_without_control_queue),
 	};
 

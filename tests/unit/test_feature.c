@@ -35,8 +35,6 @@ static void test_masks(void **state)
 	assert_false(feature_has(all, VIRTIO_F_ACCESS_PLATFORM));
 	assert_false(feature_has(all, VIRTIO_RING_F_INDIRECT_DESC));
 	assert_false(feature_has(all, VIRTIO_F_NOTIFY_ON_EMPTY));
-	assert_false(feature_has(all, VIRTIO_NET_F_GUEST_UFO));
-	assert_false(feature_has(all, VIRTIO_NET_F_HOST_UFO));
 }
 
 static void test_select_takes_only_what_is_wanted(void **state)

@@ -104,69 +104,11 @@ static void test_copy(void **state)
 	}
 }
 
-/* RFC 1071, byte by byte. */
-static uint16_t reference(const uint8_t *bytes, size_t len)
-{
-	uint32_t sum = 0;
-	uint8_t out[2];
-	uint16_t value;
-	size_t i;
-
-	for (i = 0; i < len; i++)
-		sum += i & 1 ? bytes[i] : (uint32_t)bytes[i] << 8;
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	out[0] = (uint8_t)~(sum >> 8);
-	out[1] = (uint8_t)~sum;
-	memcpy(&value, out, sizeof(value));
-	return value;
-}
-
-static void test_checksum(void **state)
-{
-	unsigned int seed = 3, round;
-
-	(void)state;
-	for (round = 0; round < ROUNDS; round++) {
-		uint8_t out[TOTAL];
-		struct pieces p;
-		size_t len = (size_t)rand_r(&seed) % (TOTAL + 1);
-		size_t at = (size_t)rand_r(&seed) % (len + 1);
-
-		fill(&p, &seed);
-		assert_int_equal(iov_checksum(p.iov, at, len),
-				 reference(p.bytes + at, len - at));
-		join(&p, out);
-		assert_memory_equal(out, p.bytes, TOTAL);
-	}
-}
-
-static void test_store2(void **state)
-{
-	unsigned int seed = 4, round;
-
-	(void)state;
-	for (round = 0; round < ROUNDS; round++) {
-		uint8_t out[TOTAL];
-		uint16_t value = (uint16_t)rand_r(&seed);
-		struct pieces p;
-		size_t at = (size_t)rand_r(&seed) % (TOTAL - 1);
-
-		fill(&p, &seed);
-		iov_store2(p.iov, at, value);
-		join(&p, out);
-		memcpy(p.bytes + at, &value, sizeof(value));
-		assert_memory_equal(out, p.bytes, TOTAL);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_insert4),
 		cmocka_unit_test(test_copy),
-		cmocka_unit_test(test_checksum),
-		cmocka_unit_test(test_store2),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

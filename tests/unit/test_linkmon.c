@@ -10,6 +10,7 @@
 #include "net/linkmon.h"
 
 #include <errno.h>
+#include <linux/if_packet.h>
 #include <linux/sockios.h>
 #include <netlink/netlink.h>
 #include <netlink/route/link.h>
@@ -183,6 +184,59 @@ static void test_others_are_ignored(void **state)
 	watch_close(&w);
 }
 
+/* What a packet socket asks for the flags do not show. */
+static void test_modes_of_a_socket(void **state)
+{
+	struct packet_mreq all = { .mr_type = PACKET_MR_ALLMULTI };
+	struct packet_mreq any = { .mr_type = PACKET_MR_PROMISC };
+	int sock = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	struct watch w;
+
+	(void)state;
+	watch_open(&w);
+	dispatch(&w);
+	assert_false(w.last.promisc || w.last.allmulti);
+	all.mr_ifindex = any.mr_ifindex = (int)w.ifindex;
+	assert_int_equal(setsockopt(sock, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &any, sizeof(any)), 0);
+	dispatch(&w);
+	assert_true(w.last.promisc);
+	assert_false(w.last.allmulti);
+	assert_false(w.last.flags & IFF_PROMISC);
+	/* told with the next event */
+	assert_int_equal(setsockopt(sock, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &all, sizeof(all)), 0);
+	assert_int_equal(rtnl_set_mtu(w.rt, w.ifindex, 1400), 0);
+	dispatch(&w);
+	assert_true(w.last.promisc && w.last.allmulti);
+	assert_int_equal(close(sock), 0);
+	dispatch(&w);
+	assert_false(w.last.promisc);
+	assert_int_equal(rtnl_set_mtu(w.rt, w.ifindex, 1300), 0);
+	dispatch(&w);
+	assert_false(w.last.allmulti);
+	watch_close(&w);
+}
+
+/* The user's own, by ip link set promisc on, allmulticast on. */
+static void test_modes_by_flag(void **state)
+{
+	struct ifreq ifr = { .ifr_name = "watched0", .ifr_flags = IFF_PROMISC };
+	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct watch w;
+
+	(void)state;
+	watch_open(&w);
+	dispatch(&w);
+	assert_int_equal(ioctl(sock, SIOCSIFFLAGS, &ifr), 0);
+	dispatch(&w);
+	assert_true(w.last.promisc && !w.last.allmulti);
+	ifr.ifr_flags = IFF_ALLMULTI;
+	assert_int_equal(ioctl(sock, SIOCSIFFLAGS, &ifr), 0);
+	dispatch(&w);
+	assert_true(!w.last.promisc && w.last.allmulti);
+	close(sock);
+	watch_close(&w);
+}
+
 /* Leaving a bridge is told by RTM_DELLINK as well, of family AF_BRIDGE. */
 static void test_leaving_a_bridge_is_no_end(void **state)
 {
@@ -199,8 +253,11 @@ static void test_leaving_a_bridge_is_no_end(void **state)
 	dispatch(&w);
 	ifr.ifr_ifindex = (int)w.ifindex;
 	assert_int_equal(ioctl(sock, SIOCBRADDIF, &ifr), 0);
+	dispatch(&w);
+	assert_true(w.last.promisc && w.last.allmulti);
 	assert_int_equal(ioctl(sock, SIOCBRDELIF, &ifr), 0);
 	dispatch(&w);
+	assert_false(w.last.promisc || w.last.allmulti);
 	assert_int_equal(w.ends, 0);
 	assert_int_equal(rtnl_set_mtu(w.rt, w.ifindex, 1400), 0);
 	dispatch(&w);
@@ -357,6 +414,8 @@ int main(void)
 		NETNS_TEST(test_rename),
 		NETNS_TEST(test_up_and_carrier),
 		NETNS_TEST(test_others_are_ignored),
+		NETNS_TEST(test_modes_of_a_socket),
+		NETNS_TEST(test_modes_by_flag),
 		NETNS_TEST(test_leaving_a_bridge_is_no_end),
 		NETNS_TEST(test_deleted),
 		NETNS_TEST(test_missing_from_the_start),

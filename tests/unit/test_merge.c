@@ -339,8 +339,7 @@ static void test_run_ends(void **state)
 /* A packet that is not merged goes behind what came before it, and before what follows. */
 static void test_order_in_a_flow(void **state)
 {
-	static const enum packet_fault hidden[] = { PACKET_FRAGMENT, PACKET_IP_OPTIONS,
-						    PACKET_PADDED };
+	static const enum packet_fault hidden[] = { PACKET_FRAGMENT, PACKET_IP_OPTIONS };
 	struct bench *b = *state;
 	struct packet_spec s = tcp, other;
 	size_t i;
@@ -362,6 +361,21 @@ static void test_order_in_a_flow(void **state)
 		add(b, &s);
 		ASSERT_UNITS(b, 1, 1, 1);
 	}
+	other.fault = PACKET_PADDED; /* of another */
+	s = tcp;
+	add(b, &s);
+	go_on(&s);
+	add(b, &other);
+	add(b, &s);
+	ASSERT_UNITS(b, 2, 1);
+	s = tcp; /* of this one */
+	add(b, &s);
+	other = s;
+	other.fault = PACKET_PADDED;
+	add(b, &other);
+	go_on(&s);
+	add(b, &s);
+	ASSERT_UNITS(b, 1, 1, 1);
 	s = tcp; /* of none */
 	add(b, &s);
 	go_on(&s);
@@ -369,6 +383,31 @@ static void test_order_in_a_flow(void **state)
 	add(b, &other);
 	add(b, &s);
 	ASSERT_UNITS(b, 2, 1);
+}
+
+/* UDP over IPv6 has nothing in it that tells of an order: a tag's priority must not matter. */
+static void test_order_beside_priorities(void **state)
+{
+	struct bench *b = *state;
+	struct packet_spec s = udp;
+
+	s.vlan = s.v6 = true;
+	add(b, &s);
+	add(b, &s);
+	b->packets[1][14] |= 0x60;
+	add(b, &s);
+	ASSERT_UNITS(b, 1, 1, 1);
+	add(b, &s);
+	add(b, &s);
+	b->packets[1][15] ^= 1; /* another VLAN is another flow */
+	add(b, &s);
+	ASSERT_UNITS(b, 2, 1);
+	s.vlan = false;
+	add(b, &s);
+	add(b, &s);
+	b->packets[1][11] ^= 1; /* another sender of the same flow */
+	add(b, &s);
+	ASSERT_UNITS(b, 1, 1, 1);
 }
 
 static void test_what_the_header_says(void **state)
@@ -438,7 +477,8 @@ int main(void)
 		TEST(test_udp_without_the_kernel), TEST(test_what_must_be_the_same),
 		TEST(test_ipv4_of_its_own),	   TEST(test_ids_that_stay),
 		TEST(test_udp_of_its_own),	   TEST(test_run_ends),
-		TEST(test_order_in_a_flow),	   TEST(test_what_the_header_says),
+		TEST(test_order_in_a_flow),	   TEST(test_order_beside_priorities),
+		TEST(test_what_the_header_says),
 		TEST(test_checksum_of_any_length),
 	};
 

@@ -138,6 +138,8 @@ static void test_offloads(void **state)
 			     UINT64_C(1) << VIRTIO_NET_F_GUEST_TSO4 |
 			     UINT64_C(1) << VIRTIO_NET_F_GUEST_TSO6 |
 			     UINT64_C(1) << VIRTIO_NET_F_GUEST_ECN |
+			     UINT64_C(1) << VIRTIO_NET_F_GUEST_UFO |
+			     UINT64_C(1) << VIRTIO_NET_F_HOST_UFO |
 			     UINT64_C(1) << VIRTIO_NET_F_HOST_TSO4 |
 			     UINT64_C(1) << VIRTIO_NET_F_HOST_TSO6 |
 			     UINT64_C(1) << VIRTIO_NET_F_HOST_ECN;

@@ -251,6 +251,29 @@ static void test_send_superframe(void **state)
 	bench_close(b);
 }
 
+/* One datagram whose fragments the kernel may make (GSO_UDP): it comes whole to who is here. */
+static void test_send_long_datagram(void **state)
+{
+	const uint32_t len = ETH_HLEN + sizeof(struct iphdr) + 3000;
+	struct sockaddr_ll sll = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL) };
+	struct bench *b = bench_open(1500);
+	struct frame *f = bench_fill_tcp(b, 0, len);
+	int plain = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(ETH_P_ALL));
+
+	(void)state;
+	assert_true(plain >= 0);
+	sll.sll_ifindex = (int)b->kp->ifindex;
+	assert_int_equal(bind(plain, (struct sockaddr *)&sll, sizeof(sll)), 0);
+	b->bytes[0][ETH_HLEN + offsetof(struct iphdr, protocol)] = IPPROTO_UDP;
+	f->hdr.gso_type = VIRTIO_NET_HDR_GSO_UDP;
+	f->hdr.csum_offset = htole16(6); /* of UDP */
+	assert_int_equal(kport_send(b->kp, 0, b->frames, 1), 1);
+	assert_int_equal(recv(plain, b->packet, sizeof(b->packet), 0), len);
+	assert_memory_equal(b->packet, b->bytes[0], len);
+	close(plain);
+	bench_close(b);
+}
+
 static void test_send_when_down(void **state)
 {
 	struct bench *b = bench_open(1500);
@@ -439,6 +462,7 @@ int main(void)
 		NETNS_TEST(test_send_batch),
 		NETNS_TEST(test_send_stops_at_error),
 		NETNS_TEST(test_send_superframe),
+		NETNS_TEST(test_send_long_datagram),
 		NETNS_TEST(test_send_when_down),
 		NETNS_TEST(test_receive),
 		NETNS_TEST(test_receive_batch),
