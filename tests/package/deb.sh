@@ -140,9 +140,8 @@ inside ln -s /run /var/run # as Debian has it; dpdk-testpmd wants it
 # what the package's scripts do
 inside systemd-sysusers vubridge.conf
 inside systemd-tmpfiles --create vubridge.conf
-inside env -i PATH="$PATH" TMPDIR=/tmp bash /opt/source/debian/tests/service \
-  >"$TMP/service.log" 2>"$TMP/errors.log" </dev/null ||
-  fail "debian/tests/service"
+inside timeout -k 10 240 env -i PATH="$PATH" TMPDIR=/tmp bash /opt/source/debian/tests/service \
+  >"$TMP/service.log" 2>"$TMP/errors.log" </dev/null || fail "debian/tests/service"
 [ ! -s "$TMP/errors.log" ] || fail "debian/tests/service wrote to the standard error output: $(cat "$TMP/errors.log")"
 step "its units start, restart and stop"
 
