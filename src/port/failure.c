@@ -47,6 +47,18 @@ static bool is_new(struct failure_log *f, const char *reason)
 	return true;
 }
 
+/* Some backends cannot listen where one that was killed has left its socket. */
+static void log_absent(const struct failure_log *f, int error)
+{
+	if (error == -ECONNREFUSED && f->path[0] != '@')
+		log_notice(f->tag,
+			   "waiting for the backend at %s: nobody listens there (%s); if it cannot "
+			   "listen again, remove the stale socket file",
+			   f->path, strerror(-error));
+	else
+		log_notice(f->tag, "waiting for the backend at %s (%s)", f->path, strerror(-error));
+}
+
 /* The same reason again and again is one line. */
 void failure_log(struct failure_log *f, const struct vhost *v, int error)
 {
@@ -62,7 +74,7 @@ void failure_log(struct failure_log *f, const struct vhost *v, int error)
 	if (!is_new(f, reason))
 		return;
 	if (absent)
-		log_notice(f->tag, "waiting for the backend at %s (%s)", f->path, strerror(-error));
+		log_absent(f, error);
 	else
 		log_warning(f->tag, "cannot use the backend at %s: %s; trying again", f->path,
 			    reason);

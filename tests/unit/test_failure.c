@@ -82,6 +82,18 @@ static void test_not_logged(void **state __attribute__((unused)))
 	failure_log(&b.f, &v, -ENOENT);
 	failure_log(&b.f, &v, -ECONNREFUSED);
 	assert_int_equal(log_capture_lines(&b.log, "waiting for the backend at /tmp/sock"), 1);
+	/* a file that nobody listens on may be in the way; an abstract name has none */
+	assert_int_equal(log_capture_lines(&b.log, "stale socket file"), 0);
+	b.f.tag = "v5";
+	failure_forget(&b.f);
+	failure_log(&b.f, &v, -ECONNREFUSED);
+	failure_log(&b.f, &v, -ECONNREFUSED);
+	assert_int_equal(log_capture_lines(&b.log, "remove the stale socket file"), 1);
+	b.f.tag = "v6";
+	b.f.path = "@sock";
+	failure_forget(&b.f);
+	failure_log(&b.f, &v, -ECONNREFUSED);
+	assert_int_equal(log_capture_lines(&b.log, "at @sock (Connection refused)"), 1);
 	log_capture_end(&b.log);
 }
 
