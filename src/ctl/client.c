@@ -172,6 +172,14 @@ json_t *client_next(struct client *c, const char *command)
 	return value;
 }
 
+const char *client_title(const char *name, const char *interface)
+{
+	size_t len = strlen(interface);
+
+	return !strncmp(name, interface, len) && (!name[len] || name[len] == ':') ? name
+										  : interface;
+}
+
 int client_fail(const struct client *c)
 {
 	return c->canceled ? CTL_CANCELED : ctl_fail("%s: %s", c->name, c->error);
@@ -186,7 +194,7 @@ int client_each(struct ctl *ctl, int (*visit)(struct ctl *ctl, struct client *c,
 
 	if (!ctl->found.n)
 		return ctl->name ? ctl_fail("%s: no vubridge runs for it", ctl->name)
-				 : ctl_fail("no vubridge runs here");
+				 : ctl_fail("no vubridge with a control socket runs here");
 	for (i = 0; i < ctl->found.n; i++) {
 		int one = client_open(&c, &ctl->found.entries[i], ctl->cancel_fd)
 				  ? client_fail(&c)
@@ -202,7 +210,8 @@ int client_one(struct ctl *ctl, int (*visit)(struct ctl *ctl, struct client *c, 
 	       void *data)
 {
 	if (ctl->found.n > 1)
-		return ctl_misuse("several run (%s, %s…): say which by -i",
-				  ctl->found.entries[0].name, ctl->found.entries[1].name);
+		return ctl_misuse("several run (%s, %s%s): say which by -i",
+				  ctl->found.entries[0].name, ctl->found.entries[1].name,
+				  ctl->found.n > 2 ? ", …" : "");
 	return client_each(ctl, visit, data);
 }

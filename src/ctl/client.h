@@ -36,6 +36,12 @@ json_t *client_ask(struct client *c, const char *command, const char *params);
 json_t *client_next(struct client *c, const char *command);
 
 /*
+ * What heads the block of daemon @name: the name that -i takes, with its number where several
+ * have it; @interface when that is another name, or @name a path.
+ */
+const char *client_title(const char *name, const char *interface);
+
+/*
  * Calls @visit for each daemon that was found, with a connection. Returns an exit status: the
  * first that was not CTL_OK. That there is none is an error.
  */

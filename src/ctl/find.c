@@ -35,14 +35,21 @@ static bool name_of(char *name, size_t size, const char *path)
 	return true;
 }
 
-/* IFACE stands for all of that name, IFACE:N for one of them; the first has no number. */
+/* Are both of one interface's name, IFACE or IFACE:N? */
+static bool is_namesake(const char *a, const char *b)
+{
+	size_t len = strcspn(a, ":");
+
+	return len == strcspn(b, ":") && !strncmp(a, b, len);
+}
+
+/* IFACE stands for all of that name, IFACE:N for one of them. */
 static bool is_wanted(const char *name, const char *wanted)
 {
-	size_t len = strlen(wanted);
+	bool is_first = !strchr(name, ':') && !strcmp(wanted + strcspn(wanted, ":"), ":0");
 
-	if (len > 2 && !strcmp(wanted + len - 2, ":0"))
-		return strlen(name) == len - 2 && !strncmp(name, wanted, len - 2);
-	return !strncmp(name, wanted, len) && (!name[len] || name[len] == ':');
+	return is_namesake(name, wanted) &&
+	       (is_first || !strchr(wanted, ':') || !strcmp(name, wanted));
 }
 
 /* A dead vubridge leaves its socket behind; to a live one there is a way, if it is allowed. */
@@ -81,10 +88,35 @@ static int search(struct find_list *list, const char *runtime, const char *wante
 		return 0;
 	for (i = 0; i < g.gl_pathc && !r; i++)
 		if (name_of(name, sizeof(name), g.gl_pathv[i]) &&
-		    (!wanted || is_wanted(name, wanted)) && !is_dead(g.gl_pathv[i]))
+		    (!wanted || is_namesake(name, wanted)) && !is_dead(g.gl_pathv[i]))
 			r = add(list, name, g.gl_pathv[i]);
 	globfree(&g);
 	return r;
+}
+
+/* The first of several has no number in its path. */
+static void number_first(struct find_list *list)
+{
+	size_t i, k, len;
+
+	for (i = 0; i < list->n; i++) {
+		len = strlen(list->entries[i].name);
+		for (k = 0; k < list->n; k++)
+			if (k != i && !strchr(list->entries[i].name, ':') &&
+			    is_namesake(list->entries[i].name, list->entries[k].name))
+				snprintf(list->entries[i].name + len,
+					 sizeof(list->entries[i].name) - len, ":0");
+	}
+}
+
+static void keep_wanted(struct find_list *list, const char *wanted)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < list->n; i++)
+		if (is_wanted(list->entries[i].name, wanted))
+			list->entries[n++] = list->entries[i];
+	list->n = n;
 }
 
 int find_sockets(struct find_list *list, const char *name)
@@ -98,6 +130,9 @@ int find_sockets(struct find_list *list, const char *name)
 	r = search(list, "/run", name);
 	if (!r && own && own[0] == '/')
 		r = search(list, own, name);
+	number_first(list);
+	if (name)
+		keep_wanted(list, name);
 	return r;
 }
 

@@ -6,7 +6,7 @@
 #include <limits.h>
 #include <stddef.h>
 
-/* IFACE, or IFACE:N for one of several of that name; or the path that was asked for. */
+/* IFACE, or IFACE:N for one of several of that name (from 0); or the path that was asked for. */
 struct find_entry {
 	char name[PATH_MAX];
 	char path[PATH_MAX];

@@ -41,10 +41,13 @@ static void print_queues(const struct ctl *ctl __attribute__((unused)), const js
 	       output_integer(queues, "configured"));
 }
 
-static void print_workers(const struct ctl *ctl __attribute__((unused)), const json_t *workers)
+/* What of it has changed; the rest might be about to. */
+static void print_workers(const json_t *workers, const json_t *before)
 {
-	printf(" poll %s idle-us %lld", output_string(workers, "poll"),
-	       output_integer(workers, "idle_us"));
+	if (strcmp(output_string(workers, "poll"), output_string(before, "poll")) != 0)
+		printf(" poll %s", output_string(workers, "poll"));
+	if (output_integer(workers, "idle_us") != output_integer(before, "idle_us"))
+		printf(" idle-us %lld", output_integer(workers, "idle_us"));
 }
 
 static void print_features(const struct ctl *ctl __attribute__((unused)), const json_t *features)
@@ -58,28 +61,23 @@ static const struct {
 	const char *key;
 	void (*print)(const struct ctl *ctl, const json_t *value);
 } prints[] = {
-	{"carrier", print_carrier},
-	{"backend", print_backend},
-	{"queues", print_queues},
-	{"workers", print_workers},
-	{"features", print_features},
-	{"offloads", NULL},
-	{"state", NULL},
+	{"carrier", print_carrier},   {"backend", print_backend}, {"queues", print_queues},
+	{"features", print_features}, {"offloads", NULL},	  {"state", NULL},
 };
 
 static void print_any(const char *key, const json_t *value)
 {
 	char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
 
-	if (json_is_string(value))
-		printf(" %s %s", key, json_string_value(value));
-	else
-		printf(" %s %s", key, text ? text : "?");
+	putchar(' ');
+	for (; *key; key++) /* as options and settings have it */
+		putchar(*key == '_' ? '-' : *key);
+	printf(" %s", json_is_string(value) ? json_string_value(value) : text ? text : "?");
 	free(text);
 }
 
 static void print_change(const struct ctl *ctl, const char *name, const char *key,
-			 const json_t *value)
+			 const json_t *value, const json_t *before)
 {
 	char time[OUTPUT_TIME];
 	size_t i = 0;
@@ -95,16 +93,24 @@ static void print_change(const struct ctl *ctl, const char *name, const char *ke
 	       output_colour(ctl, OUTPUT_PLAIN));
 	if (i < ARRAY_SIZE(prints))
 		prints[i].print(ctl, value);
+	else if (!strcmp(key, "workers"))
+		print_workers(value, before);
 	else
 		print_any(key, value);
 	putchar('\n');
 }
 
+/* One that is listened to. */
+struct source {
+	struct client client;
+	json_t *state; /* all that it has told */
+};
+
 /* Takes @changes over. */
-static void tell(const struct ctl *ctl, const char *name, json_t *changes)
+static void tell(const struct ctl *ctl, struct source *s, json_t *changes)
 {
+	const char *name = s->client.name, *key;
 	const json_t *value;
-	const char *key;
 
 	if (ctl->json) {
 		json_object_set_new(changes, "daemon", json_string(name));
@@ -112,28 +118,30 @@ static void tell(const struct ctl *ctl, const char *name, json_t *changes)
 		output_json_line(changes);
 		return;
 	}
-	json_object_foreach(changes, key, value) print_change(ctl, name, key, value);
+	json_object_foreach(changes, key, value)
+		print_change(ctl, name, key, value, json_object_get(s->state, key));
 	fflush(stdout);
+	json_object_update(s->state, changes);
 	json_decref(changes);
 }
 
 /* ---- listening ---- */
 
 /* In JSON the first line of each is all of its state; text begins with the first change. */
-static int subscribe(const struct ctl *ctl, struct client *c, const struct find_entry *entry)
+static int subscribe(const struct ctl *ctl, struct source *s, const struct find_entry *entry)
 {
-	json_t *state = client_open(c, entry, -1) ? NULL : client_ask(c, COMMAND, NULL);
+	struct client *c = &s->client;
 
-	if (!state)
+	s->state = client_open(c, entry, -1) ? NULL : client_ask(c, COMMAND, NULL);
+	if (!s->state)
 		return client_fail(c);
 	if (ctl->json)
-		tell(ctl, c->name, json_incref(state));
-	json_decref(state);
+		tell(ctl, s, json_incref(s->state));
 	return CTL_OK;
 }
 
 /* Until the last of them has ended. */
-static int listen_to(const struct ctl *ctl, struct client *clients, struct pollfd *fds, size_t n)
+static int listen_to(const struct ctl *ctl, struct source *sources, struct pollfd *fds, size_t n)
 {
 	size_t i, left = n;
 	json_t *changes;
@@ -144,12 +152,12 @@ static int listen_to(const struct ctl *ctl, struct client *clients, struct pollf
 		for (i = 0; i < n; i++) {
 			if (fds[i].fd < 0 || !fds[i].revents)
 				continue;
-			changes = client_next(&clients[i], COMMAND);
+			changes = client_next(&sources[i].client, COMMAND);
 			if (changes) {
-				tell(ctl, clients[i].name, changes);
+				tell(ctl, &sources[i], changes);
 				continue;
 			}
-			client_fail(&clients[i]);
+			client_fail(&sources[i].client);
 			fds[i].fd = -1;
 			left--;
 		}
@@ -160,7 +168,7 @@ static int listen_to(const struct ctl *ctl, struct client *clients, struct pollf
 int verb_monitor(struct ctl *ctl, int argc, char **argv)
 {
 	size_t n = ctl->found.n, i, opened = 0;
-	struct client *clients;
+	struct source *sources;
 	struct pollfd *fds;
 	int status = CTL_OK;
 
@@ -168,20 +176,22 @@ int verb_monitor(struct ctl *ctl, int argc, char **argv)
 		return ctl_misuse("monitor '%s': takes nothing; say which by -i", argv[0]);
 	if (!n)
 		return client_each(ctl, NULL, NULL);
-	clients = calloc(n, sizeof(*clients));
+	sources = calloc(n, sizeof(*sources));
 	fds = calloc(n, sizeof(*fds));
-	if (!clients || !fds)
+	if (!sources || !fds)
 		status = ctl_fail("out of memory");
 	for (i = 0; i < n && !status; i++) {
-		status = subscribe(ctl, &clients[i], &ctl->found.entries[i]);
-		fds[i] = (struct pollfd){.fd = clients[i].fd, .events = POLLIN};
+		status = subscribe(ctl, &sources[i], &ctl->found.entries[i]);
+		fds[i] = (struct pollfd){.fd = sources[i].client.fd, .events = POLLIN};
 		opened++;
 	}
 	if (!status)
-		status = listen_to(ctl, clients, fds, n);
-	for (i = 0; i < opened; i++)
-		client_close(&clients[i]);
-	free(clients);
+		status = listen_to(ctl, sources, fds, n);
+	for (i = 0; i < opened; i++) {
+		client_close(&sources[i].client);
+		json_decref(sources[i].state);
+	}
+	free(sources);
 	free(fds);
 	return status;
 }

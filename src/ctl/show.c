@@ -76,13 +76,14 @@ static void print_offloads(const json_t *offloads)
 	putchar('\n');
 }
 
-static void print_show(const struct ctl *ctl, const json_t *state)
+static void print_show(const struct ctl *ctl, const char *name, const json_t *state)
 {
 	const char *netns = output_string(state, "netns");
 	bool up = json_is_true(json_object_get(state, "up"));
 
 	printf("%lld: %s%s%s: <%s> %s %s mtu %lld", output_integer(state, "ifindex"),
-	       output_colour(ctl, OUTPUT_NAME), output_string(state, "interface"),
+	       output_colour(ctl, OUTPUT_NAME),
+	       client_title(name, output_string(state, "interface")),
 	       output_colour(ctl, OUTPUT_PLAIN), up ? "UP" : "DOWN", output_string(state, "kind"),
 	       output_string(state, "mac"), output_integer(state, "mtu"));
 	if (output_integer(state, "backend_mtu"))
@@ -120,9 +121,9 @@ static int show(struct ctl *ctl, struct client *c, void *data)
 			json_object_set(state, "stats", stats);
 		json_array_append(data, state);
 	} else {
-		print_show(ctl, state);
+		print_show(ctl, c->name, state);
 		if (stats)
-			stats_print(stats, NULL, 0);
+			stats_print(c->name, stats, NULL, 0);
 	}
 	json_decref(stats);
 	json_decref(state);

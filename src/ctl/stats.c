@@ -259,11 +259,12 @@ static bool has_several_queues(const json_t *stats)
 	return json_array_size(json_object_get(stats, "queues")) > 1;
 }
 
-void stats_print_totals(const struct stats_look *look, const json_t *stats, const json_t *before)
+void stats_print_totals(const struct stats_look *look, const char *name, const json_t *stats,
+			const json_t *before)
 {
 	json_t *all = total(stats), *all_before = total(before);
 
-	fprintf(look->out, "%s\n", output_string(stats, "interface"));
+	fprintf(look->out, "%s\n", client_title(name, output_string(stats, "interface")));
 	if (has_several_queues(stats))
 		print_pair(look, "all queues", all, all_before);
 	else
@@ -291,10 +292,10 @@ void stats_print_details(const struct stats_look *look, const json_t *stats, con
 		print_others(look, json_object_get(stats, "bridge"), "");
 }
 
-void stats_print(const json_t *stats, const json_t *before, double seconds)
+void stats_print(const char *name, const json_t *stats, const json_t *before, double seconds)
 {
 	const struct stats_look look = {.out = stdout, .seconds = seconds};
 
-	stats_print_totals(&look, stats, before);
+	stats_print_totals(&look, name, stats, before);
 	stats_print_details(&look, stats, before);
 }

@@ -24,10 +24,12 @@ struct stats_look {
 	unsigned int columns; /* of a terminal: a live view, without what is 0; 0: none */
 };
 
-/* All of it, on the standard output; with the counters of @before, @seconds ago, the rates. */
-void stats_print(const json_t *stats, const json_t *before, double seconds);
+/* All of it, of daemon @name, on the standard output; with the counters of @before, @seconds ago,
+ * the rates. */
+void stats_print(const char *name, const json_t *stats, const json_t *before, double seconds);
 /* In two parts, of which the first says the most. */
-void stats_print_totals(const struct stats_look *look, const json_t *stats, const json_t *before);
+void stats_print_totals(const struct stats_look *look, const char *name, const json_t *stats,
+			const json_t *before);
 void stats_print_details(const struct stats_look *look, const json_t *stats, const json_t *before);
 
 #endif

@@ -26,7 +26,7 @@ static int show_once(struct ctl *ctl, struct client *c, void *data)
 	if (ctl->json)
 		json_array_append(data, stats);
 	else
-		stats_print(stats, NULL, 0);
+		stats_print(c->name, stats, NULL, 0);
 	json_decref(stats);
 	return CTL_OK;
 }
@@ -96,7 +96,7 @@ static void print(const struct ctl *ctl, const struct watching *w)
 		if (ctl->json)
 			output_json_line(json_incref(stats));
 		else
-			stats_print(stats, json_object_get(w->before, name), w->seconds);
+			stats_print(name, stats, json_object_get(w->before, name), w->seconds);
 	}
 	if (!ctl->json)
 		putchar('\n');
@@ -136,7 +136,7 @@ static int make_picture(struct live_picture *p, const struct watching *w, unsign
 	{
 		before = json_object_get(w->before, name);
 		look.out = p->totals;
-		stats_print_totals(&look, stats, before);
+		stats_print_totals(&look, name, stats, before);
 		look.out = p->details;
 		if (json_object_size(w->now) > 1)
 			fprintf(look.out, "%s\n", name);

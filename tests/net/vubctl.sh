@@ -51,12 +51,12 @@ refused() {
 
 # ---- nobody there, and what needs nobody ----
 
-refused 1 'no vubridge runs here$'
-refused 1 'no vubridge runs here$' stats
-refused 1 'no vubridge runs here$' -j monitor
-refused 1 'no vubridge runs here$' metrics
-refused 1 'no vubridge runs here$' link up
-refused 1 'no vubridge runs here$' capture "$TMP/file"
+refused 1 'no vubridge with a control socket runs here$'
+refused 1 'no vubridge with a control socket runs here$' stats
+refused 1 'no vubridge with a control socket runs here$' -j monitor
+refused 1 'no vubridge with a control socket runs here$' metrics
+refused 1 'no vubridge with a control socket runs here$' link up
+refused 1 'no vubridge with a control socket runs here$' capture "$TMP/file"
 refused 1 'vnet0: no vubridge runs for it$' -i vnet0 show
 refused 1 "$TMP/none: no vubridge runs there$" -i "$TMP/none" show
 refused 1 "$TMP/none: no vubridge runs there$" -i "$TMP/none" set mtu 1400
@@ -110,8 +110,9 @@ pair_ping
 wait_until 5 test -S /run/dpdk/vubridge-vnet0/dpdk_telemetry.v2:1 || fail "no two sockets"
 mac=$(in_ns "$NS_A" cat /sys/class/net/vnet0/address)
 # which of the two was first
-if [ "$(ctl -j -i vnet0:1 show | jq -r '.[0].mac')" = "$mac" ]; then a=vnet0:1 b=vnet0; else a=vnet0 b=vnet0:1; fi
-a_path=/run/dpdk/vubridge-vnet0/dpdk_telemetry.v2${a#vnet0}
+if [ "$(ctl -j -i vnet0:1 show | jq -r '.[0].mac')" = "$mac" ]; then a=vnet0:1 b=vnet0:0; else a=vnet0:0 b=vnet0:1; fi
+number=${a#vnet0}
+a_path=/run/dpdk/vubridge-vnet0/dpdk_telemetry.v2${number#:0}
 
 for i in $a_path /run/dpdk/../dpdk/vubridge-vnet0/${a_path##*/}; do
   gives "^[0-9]+: vnet0: <UP> tap $mac mtu 1500$" -i $i
@@ -132,7 +133,7 @@ gives '^    frames  .*[1-9]' -s -i $a_path show
 [ "$(ctl -j -i $a_path show | jq -c .)" = "$(ctl -j -p -i $a_path show | jq -c .)" ] || fail "-p"
 [ "$(ctl -j -p -i $a_path show | wc -l)" -gt 20 ] || fail "-p is not for people"
 [ "$(ctl -j -i $a_path show | wc -l)" = 1 ] || fail "-j is more than one line"
-gives "^vnet0:?1?: vubridge [^ ]+, process [0-9]+$" version
+gives "^vnet0:0: vubridge [^ ]+, process [0-9]+$" version
 
 # colours: when asked for, on a terminal, or always
 ! ctl -i $a_path show | grep -q $'\033' || fail "colours without being asked for"
@@ -147,7 +148,14 @@ on_terminal "$VUBCTL" -c=auto -i $a_path show | grep $'\033\\[32mon' >/dev/null 
 
 # ---- two ----
 
-[ "$(ctl show | grep -c '^[0-9]*: vnet0: ')" = 2 ] || fail "show does not show both"
+# each by the name that -i takes
+for name in vnet0:0 vnet0:1; do
+  [ "$(ctl show | grep -c "^[0-9]*: $name: ")" = 1 ] || fail "show does not show $name: $(ctl show)"
+  gives "^[0-9]+: $name: " -i $name show
+  gives "^$name: vubridge " -i $name version
+  gives "^$name\$" -i $name stats
+  gives "^vubridge_info.interface=\"$name\"" -i $name metrics
+done
 json 'length == 2' show
 json 'length == 2' -i vnet0 show
 json 'length == 1' -i vnet0:1 show
@@ -156,9 +164,9 @@ refused 1 'vnet: no vubridge runs for it' -i vnet show
 refused 1 'vnet0:2: no vubridge runs for it' -i vnet0:2 show
 for change in 'set mtu 1400' 'link down' reconnect 'capture file'; do
   # shellcheck disable=SC2086 # words are wanted
-  refused 2 'several run \(vnet0, vnet0:1…\): say which by -i' $change
+  refused 2 'several run \(vnet0:0, vnet0:1\): say which by -i' $change
 done
-[ $a = vnet0 ] && a_name=vnet0:0 || a_name=$a
+a_name=$a
 json 'length == 1' -i vnet0:0 show
 [ "$(ctl -j -i $a_name show | jq -r '.[0].mac')" = "$mac" ] || fail "-i $a_name is another one"
 a() { ctl -i $a_path "$@"; }
@@ -278,7 +286,7 @@ wait_until 5 sh -c "'$VUBCTL' -j -i $a_path show | jq -e '.[0].backend.connects 
 pair_wait up
 
 for line in ': mtu 1400$' ': carrier off \(link set down\)$' ': carrier on$' ': queues 1 of 2$' \
-  ': poll busy idle-us' ': log_level debug$' ": backend $SOCK_A disconnected$" \
+  ': poll busy$' ': log-level debug$' ": backend $SOCK_A disconnected$" \
   ": backend $SOCK_A connected$" ': link down$'; do
   wait_until 5 grep -qE "^20[0-9-]+ [0-9:]+ [^ ]+$line" "$TMP/monitor.log" ||
     fail "monitor has no $line: $(cat "$TMP/monitor.log")"
@@ -333,5 +341,5 @@ alive "${PID[monitor-json]}" || fail "monitor ended though one is left"
 # what a dead one leaves counts for nothing
 stop "${PID[vb]}" KILL
 [ -n "$(find /run/dpdk -type s)" ] || fail "no stale socket to test with"
-refused 1 'no vubridge runs here$' show
+refused 1 'no vubridge with a control socket runs here$' show
 log "vubctl: each verb, text and JSON, for one, two and none"
