@@ -121,12 +121,13 @@ static int drop(const struct options_user *user, unsigned int keep, const char *
 static void log_what_is_left(const char *tag, const char *user)
 {
 	static const char *const texts[] = {
-		[0] = "no capability: the MTU of the interface cannot be changed, nor can it be "
-		      "watched in another network namespace",
-		[ISOLATE_NET_ADMIN] = "CAP_NET_ADMIN alone: the interface cannot be watched in "
-				      "another network namespace",
-		[ISOLATE_SYS_ADMIN] = "CAP_SYS_ADMIN alone: the MTU of the interface cannot be "
-				      "changed, nor can it be watched in another network namespace",
+		[0] = "no capability, as intended: the MTU of the interface stays, and it is not "
+		      "watched in another network namespace (--keep-caps)",
+		[ISOLATE_NET_ADMIN] =
+			"CAP_NET_ADMIN alone: the interface is not watched in another "
+			"network namespace",
+		[ISOLATE_SYS_ADMIN] = "CAP_SYS_ADMIN alone: the MTU of the interface stays, and it "
+				      "is not watched in another network namespace",
 		[ISOLATE_NET_ADMIN | ISOLATE_SYS_ADMIN] = "CAP_NET_ADMIN and CAP_SYS_ADMIN alone",
 	};
 	unsigned int have = have_of(ISOLATE_NET_ADMIN | ISOLATE_SYS_ADMIN);
