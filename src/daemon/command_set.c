@@ -89,10 +89,13 @@ json_t *command_set_queues(struct telemetry_call *call)
 json_t *command_set_offload(struct telemetry_call *call)
 {
 	struct options given;
+	int r;
 
 	if (!read_value(call, "offload", &given))
 		return NULL;
-	return finish(call, "offload", bridge_set_offload(call->owner, given.offload));
+	log_change(call, "offload"); /* before what comes of it */
+	r = bridge_set_offload(call->owner, given.offload);
+	return r ? finish(call, "offload", r) : json_true();
 }
 
 json_t *command_set_merge(struct telemetry_call *call)

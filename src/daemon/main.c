@@ -42,10 +42,19 @@ static int occupy_standard_fds(void)
 	return 0;
 }
 
-static int on_end(sd_event_source *source, const struct signalfd_siginfo *si,
-		  void *userdata __attribute__((unused)))
+/* What runs on the loop. */
+struct parts {
+	struct bridge *bridge;
+	struct control *control;
+	struct notify *notify;
+	struct reload *reload; /* NULL: there is no file */
+};
+
+static int on_end(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata)
 {
-	log_notice(LOG_PROGRAM, "ending on SIG%s", sigabbrev_np((int)si->ssi_signo));
+	const struct parts *p = userdata;
+
+	log_notice(bridge_name(p->bridge), "ending on SIG%s", sigabbrev_np((int)si->ssi_signo));
 	return sd_event_exit(sd_event_source_get_event(source), OPTIONS_EXIT_OK);
 }
 
@@ -87,28 +96,20 @@ static int block_signals(void)
 	return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -errno : 0;
 }
 
-static int open_loop(sd_event **event, const struct options *options)
+static int open_loop(sd_event **event, const struct options *options, struct parts *parts)
 {
 	int r = sd_event_new(event);
 
 	if (r >= 0)
-		r = sd_event_add_signal(*event, NULL, SIGTERM, on_end, NULL);
+		r = sd_event_add_signal(*event, NULL, SIGTERM, on_end, parts);
 	if (r >= 0)
-		r = sd_event_add_signal(*event, NULL, SIGINT, on_end, NULL);
+		r = sd_event_add_signal(*event, NULL, SIGINT, on_end, parts);
 	if (r >= 0 && hangup_ends(options)) /* its terminal is gone */
-		r = sd_event_add_signal(*event, NULL, SIGHUP, on_end, NULL);
+		r = sd_event_add_signal(*event, NULL, SIGHUP, on_end, parts);
 	if (r >= 0)
 		r = log_timer_add(*event);
 	return r < 0 ? r : 0;
 }
-
-/* What runs on the loop. */
-struct parts {
-	struct bridge *bridge;
-	struct control *control;
-	struct notify *notify;
-	struct reload *reload; /* NULL: there is no file */
-};
 
 static int on_hangup(sd_event_source *source __attribute__((unused)),
 		     const struct signalfd_siginfo *si __attribute__((unused)), void *userdata)
@@ -206,28 +207,28 @@ static void stop(struct parts *p)
 	bridge_close(p->bridge);
 }
 
-static int run(sd_event *event, const struct options *options, enum path_kind kind)
+static int run(sd_event *event, const struct options *options, enum path_kind kind,
+	       struct parts *parts)
 {
 	char error[OPTIONS_ERROR_MAX];
-	struct parts parts = {0};
-	int r = start(&parts, event, options, kind, error, sizeof(error));
+	int r = start(parts, event, options, kind, error, sizeof(error));
 
 	if (r) {
 		options_tell_where(options, error, sizeof(error));
 		log_error(LOG_PROGRAM, "%s", error);
-		stop(&parts);
+		stop(parts);
 		return OPTIONS_EXIT_SYSTEM;
 	}
-	r = add_signals(&parts, event, options);
+	r = add_signals(parts, event, options);
 	if (r >= 0)
-		r = notify_open(&parts.notify, event, parts.bridge);
+		r = notify_open(&parts->notify, event, parts->bridge);
 	if (r >= 0) {
-		notify_ready(parts.notify);
+		notify_ready(parts->notify);
 		r = sd_event_loop(event);
 		log_finish(); /* before what there is to say of the end */
 	}
-	notify_close(parts.notify);
-	stop(&parts);
+	notify_close(parts->notify);
+	stop(parts);
 	if (r < 0) {
 		log_error(LOG_PROGRAM, "the event loop failed: %s", strerror(-r));
 		return OPTIONS_EXIT_SYSTEM;
@@ -257,6 +258,7 @@ int main(int argc, char **argv)
 {
 	char error[OPTIONS_ERROR_MAX];
 	sd_event *event = NULL;
+	struct parts parts = {0};
 	struct options options;
 	enum path_kind kind;
 	int r;
@@ -280,12 +282,12 @@ int main(int argc, char **argv)
 	}
 	r = block_signals();
 	if (!r)
-		r = open_loop(&event, &options);
+		r = open_loop(&event, &options, &parts);
 	if (r) {
 		log_error(LOG_PROGRAM, "cannot set up the event loop: %s", strerror(-r));
 		r = OPTIONS_EXIT_SYSTEM;
 	} else {
-		r = run(event, &options, kind);
+		r = run(event, &options, kind, &parts);
 	}
 	sd_event_unref(event);
 	options_close(&options);

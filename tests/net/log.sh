@@ -45,7 +45,7 @@ entry "^MESSAGE=vnet0: rxq0: the backend broke the rules: .* \\| PRIORITY=4 \\| 
 kill -USR1 "${PID[journalled]}"
 entry "^MESSAGE=vnet0: txq0: frames .* QUEUE=txq0\$"
 stop "${PID[journalled]}"
-entry "^MESSAGE=vubridge: ending on SIGTERM \\| PRIORITY=5 \\| SYSLOG_IDENTIFIER=vubridge \\| SOCKET=$sock\$"
+entry "^MESSAGE=vnet0: ending on SIGTERM \\| PRIORITY=5 \\| $common\$"
 [ ! -s "$TMP/journalled.log" ] || fail "it also wrote to standard error: $(cat "$TMP/journalled.log")"
 
 # the journal is gone: the stream that it reads is left, with priorities
