@@ -76,6 +76,21 @@ static int give_lock(struct listener *l, const struct listener_config *c)
 	return fchown(l->lock_fd, c->uid, (gid_t)-1) < 0 ? -errno : 0;
 }
 
+/* Why it cannot be made. */
+static const char *lock_why(int err)
+{
+	switch (err) {
+	case ENOTDIR:
+		return "a part before the last '/' is not a directory";
+	case EROFS:
+		return "its directory is on a file system that is read-only";
+	case ENOSPC:
+		return "no space left for the lock file beside it";
+	default:
+		return "cannot make the lock file beside it (of that name with .lock)";
+	}
+}
+
 /* Who removes the lock file holds it, so a locked file that is not there is of no use. */
 static int take_lock(struct listener *l, const char **why)
 {
@@ -86,16 +101,16 @@ static int take_lock(struct listener *l, const char **why)
 		if (l->lock_fd < 0)
 			return fail(why, -errno,
 				    errno == EACCES ? "no permission for the lock file beside it "
-						      "(PATH.lock); run as its owner, or choose "
-						      "another directory"
-						    : "cannot make the lock file beside it "
-						      "(PATH.lock)");
+						      "(of that name with .lock); run as its "
+						      "owner, or choose another directory"
+						    : lock_why(errno));
 		r = lock_soon(l->lock_fd);
 		if (r == -EWOULDBLOCK)
 			return fail(why, -EADDRINUSE,
 				    "another vubridge listens there; choose another path");
 		if (r)
-			return fail(why, r, "cannot lock the file beside it (PATH.lock)");
+			return fail(why, r,
+				    "cannot lock the file beside it (of that name with .lock)");
 		if (is_current(l->lock_fd, l->lock_path))
 			return 0;
 		close_fd(&l->lock_fd);

@@ -45,7 +45,8 @@ struct control {
 	struct bridge *bridge;
 	char directory[PATH_MAX]; /* ours to remove; "": the path was given */
 	struct listener *listener;
-	const char *missing; /* why there is none */
+	const char *missing;  /* why there is none */
+	char tried[PATH_MAX]; /* where there is none */
 	struct telemetry *telemetry;
 	sd_event_source *post;
 	json_t *last; /* the state as it was published, NULL: nobody listens */
@@ -183,11 +184,12 @@ static int listen_in(struct control *c, const char *runtime, const char **why)
 	char path[PATH_MAX + 32];
 	int r, i;
 
+	snprintf(c->tried, sizeof(c->tried), "%s/dpdk/vubridge-%s", runtime,
+		 bridge_name(c->bridge));
 	snprintf(path, sizeof(path), "%s/dpdk", runtime);
 	if (mkdir(path, 0755) < 0 && errno != EEXIST)
 		return -errno;
-	snprintf(c->directory, sizeof(c->directory), "%s/dpdk/vubridge-%s", runtime,
-		 bridge_name(c->bridge));
+	strcpy(c->directory, c->tried);
 	r = make_directory(c->directory, &c->options->user);
 	for (i = 0; i < INSTANCES && !r; i++) {
 		snprintf(path, sizeof(path), "%s/dpdk_telemetry.v2", c->directory);
@@ -210,6 +212,16 @@ static int listen_by_default(struct control *c, const char **why)
 	int r = listen_in(c, SYSTEM_DIRECTORY, why);
 
 	return r && geteuid() != 0 && own && own[0] == '/' ? listen_in(c, own, why) : r;
+}
+
+/* As --path does. */
+static void refuse_directory(const char *path, char *error, size_t size)
+{
+	const char *slash = strrchr(path, '/');
+
+	options_refuse(error, size, "control", path,
+		       "directory '%.*s' does not exist; make it or correct the path",
+		       slash ? (int)(slash - path) : 0, path);
 }
 
 int control_listen(struct control **out, const struct options *options, struct bridge *bridge,
@@ -237,6 +249,11 @@ int control_listen(struct control **out, const struct options *options, struct b
 		r = listen_by_default(c, &why);
 	if (r)
 		c->missing = why[0] ? why : strerrordesc_np(-r);
+	if (r == -ENOENT && options->control) { /* of the lock file, which would be made */
+		refuse_directory(options->control, error, size);
+		control_close(c);
+		return r;
+	}
 	if (r && options->control) {
 		options_refuse(error, size, "control", options->control, "%s", c->missing);
 		control_close(c);
@@ -283,7 +300,8 @@ int control_start(struct control *c, sd_event *event)
 	if (!c)
 		return 0;
 	if (c->missing) {
-		log_notice(bridge_name(c->bridge), "no control socket: %s (--control PATH)",
+		log_notice(bridge_name(c->bridge),
+			   "no control socket in %s: %s; --control gives another path", c->tried,
 			   c->missing);
 		return 0;
 	}
