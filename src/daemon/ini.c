@@ -123,6 +123,14 @@ static bool has_comment(const char *value)
 	return false;
 }
 
+/* They would be part of the value. */
+static bool has_quotes(const char *value)
+{
+	size_t len = strlen(value);
+
+	return len > 1 && (*value == '"' || *value == '\'') && value[len - 1] == *value;
+}
+
 static int split(char *line, struct ini_entry *entry, const char **why)
 {
 	char *equals = strchr(line, '=');
@@ -137,6 +145,8 @@ static int split(char *line, struct ini_entry *entry, const char **why)
 	entry->key = trim(line);
 	if (has_comment(entry->value ? entry->value : entry->key))
 		return fail(why, -EINVAL, "a comment needs a line of its own");
+	if (entry->value && has_quotes(entry->value))
+		return fail(why, -EINVAL, "values have no quotes");
 	return 1;
 }
 

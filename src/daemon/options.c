@@ -161,8 +161,9 @@ const struct option_row options_rows[] = {
 	{ .name = "log-level", .type = &option_choice, .metavar = "LEVEL", .fallback = "info",
 	  .choices = choices_log_level,
 	  FIELD(log_level), .help = "least important lines to log" },
-	{ .name = "help", .print = print_help, .help = "print this text and exit" },
-	{ .name = "version", .print = print_version, .help = "print the version and exit" },
+	{ .name = "help", .print = print_help, .help = "print this text and exit, as does -h" },
+	{ .name = "version", .print = print_version,
+	  .help = "print the version and exit, as does -V" },
 	{ .name = NULL },
 };
 /* clang-format on */

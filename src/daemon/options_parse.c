@@ -73,6 +73,21 @@ static int parse_packed_vq(struct parse *p, const char *word)
 	return 0;
 }
 
+/* Those that are served, with commas between. */
+static void list_devargs(char *buf, size_t size)
+{
+	const struct option_row *row;
+	size_t n = 0;
+
+	for (row = options_rows; row->name; row++)
+		if (row->devarg)
+			n += (size_t)snprintf(buf + n, size - n, "%s, ", row->name);
+	snprintf(buf + n, size - n, PACKED_VQ);
+	for (; *buf; buf++)
+		if (*buf == '-')
+			*buf = '_';
+}
+
 /* One KEY=VALUE of --devargs; @word is cut at the equals sign. */
 static int parse_devarg(struct parse *p, char *word)
 {
@@ -85,9 +100,11 @@ static int parse_devarg(struct parse *p, char *word)
 		*equals = '\0';
 	while (row->name && !is_devarg(row, word))
 		row++;
-	if (!row->name)
+	if (!row->name) {
+		list_devargs(allowed, sizeof(allowed));
 		return options_refuse(p->error, p->size, "devargs", word,
-				      "is not a key that is served here, see --help");
+				      "is not a key that is served here, which are %s", allowed);
+	}
 	if (!equals)
 		return options_refuse(p->error, p->size, "devargs", word, "needs a value");
 	*equals = '=';
@@ -150,6 +167,12 @@ static int parse_one(struct parse *p, const char *word, int code, const char *va
 	return options_set(p->out, row, value) ? 0 : refuse_value(p, row, value);
 }
 
+/* The two that have a letter too. */
+static const char *long_of(const char *word)
+{
+	return !strcmp(word, "-h") ? "--help" : !strcmp(word, "-V") ? "--version" : word;
+}
+
 static void fill_getopt(struct option *options)
 {
 	const struct option_row *row;
@@ -190,8 +213,9 @@ static int parse_all(struct parse *p, int argc, char **argv)
 	optind = 0; /* a new run, also in a process that has called getopt before */
 	opterr = 0;
 	/* "+": argv keeps its order, so argv[index] is the word about to be read */
-	while ((code = getopt_long(argc, argv, "+:", options, NULL)) != -1) {
-		r = parse_one(p, argv[index], code, code == 1 ? value_of(argc, argv) : NULL);
+	while ((code = getopt_long(argc, argv, "+:hV", options, NULL)) != -1) {
+		r = parse_one(p, long_of(argv[index]), code,
+			      code == 1 ? value_of(argc, argv) : NULL);
 		if (r)
 			return r;
 		index = optind;

@@ -60,8 +60,8 @@ static void follow(struct reload *r, const struct options_file *file, unsigned i
 		remember(r, i, file->of[i].value);
 	else if (done == -ENOENT)
 		log_warning(tag, "%s: takes a restart", where);
-	else
-		log_warning(tag, "%s: takes a restart (%s)", where, error);
+	else /* which begins with the name, as does where it stands */
+		log_warning(tag, "%s%s; it takes a restart", where, error + strlen(row->name));
 }
 
 void reload_run(struct reload *r)

@@ -2,6 +2,7 @@
 #include "daemon/workers.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -208,6 +209,42 @@ static int open_worker(struct workers *ws, sd_event *event, unsigned int i, int 
 	return r < 0 ? r : 0;
 }
 
+/* Processors as --cpus takes them, "0,2-3". */
+static void list_cpus(const cpu_set_t *set, char *buf, size_t size)
+{
+	int first, last;
+	size_t n = 0;
+
+	buf[0] = '\0';
+	for (first = 0; first < CPU_SETSIZE && n < size; first = last + 1) {
+		last = first;
+		if (!CPU_ISSET(first, set))
+			continue;
+		while (last + 1 < CPU_SETSIZE && CPU_ISSET(last + 1, set))
+			last++;
+		n += (size_t)snprintf(buf + n, size - n, last > first ? "%s%d-%d" : "%s%d",
+				      n ? "," : "", first, last);
+	}
+}
+
+/* The kernel leaves of all those that it allows; what was set narrower before may be widened. */
+static void refuse_cpu(int cpu, char *error, size_t size)
+{
+	char number[16], list[256] = "";
+	cpu_set_t before, all;
+
+	memset(&all, 0xff, sizeof(all));
+	if (!sched_getaffinity(0, sizeof(before), &before) &&
+	    !sched_setaffinity(0, sizeof(all), &all)) {
+		if (!sched_getaffinity(0, sizeof(all), &all))
+			list_cpus(&all, list, sizeof(list));
+		sched_setaffinity(0, sizeof(before), &before);
+	}
+	snprintf(number, sizeof(number), "%d", cpu);
+	options_refuse(error, size, "cpus", number, "a worker may not run there; it may on %s",
+		       list);
+}
+
 static int open_all(struct workers *ws, sd_event *event, char *error, size_t size)
 {
 	const struct options *o = ws->options;
@@ -224,8 +261,7 @@ static int open_all(struct workers *ws, sd_event *event, char *error, size_t siz
 		options_refuse(error, size, "io", "uring",
 			       "io_uring is refused here (%s), use --io plain", strerror(-r));
 	else if (r == -EINVAL && o->cpus.n)
-		snprintf(error, size, "--cpus: a worker may not run on processor %d here",
-			 o->cpus.cpu[(i - 1) % o->cpus.n]);
+		refuse_cpu(o->cpus.cpu[(i - 1) % o->cpus.n], error, size);
 	else if (r)
 		snprintf(error, size, "cannot start a worker: %s", strerror(-r));
 	else if (io_error && ws->kp->vectored)

@@ -44,6 +44,10 @@ for option in hugepages persist keep-caps; do
   refused 2 "^vubridge: --$option '1': takes no value" --path "$sock" "--$option=1"
 done
 
+refused 2 '^vubridge: -x: unknown' -x
+refused 2 '^vubridge: -hx: unknown' -hx
+refused 2 "^vubridge: --devargs 'foo': is not a key .* path, iface, .* packed_vq\$" --devargs foo=1
+
 # values: option, value
 for case in 'iface:' 'iface:sixteencharacter' 'iface:a/b' 'iface:a b' 'iface:.' 'iface:..' 'iface:a:b' \
   'iface:%d%d' 'iface:%s' 'mac:1' 'mac:00:00:00:00:00:00' 'mac:01:00:5e:00:00:01' 'mac:02:00:00:00:00:0g' \
@@ -62,7 +66,7 @@ refused 2 "^vubridge: --config '': must be" --config ''
 conf() { printf '[vubridge]\npath = %s\n' "$sock" >"$TMP/v0.conf" && printf '%s\n' "$@" >>"$TMP/v0.conf"; }
 for case in 'mtu = 12x:must be a whole number from 68 to 65521' 'queue-size = 100:must be a power of two' \
   'io = epoll:must be one of auto, uring, plain' 'persist = yes:must be 0 or 1' 'nonsense = 1:unknown key' \
-  'mtu:needs a value' "path = $sock:given before" '[other]:the only section is' 'mtu = 1500 # x:a comment needs' \
+  'mtu:needs a value' "path = $sock:given before" '[other]:the only section is' 'mtu = 1500 # x:a comment needs' 'netns = "a":values have no quotes' \
   'user = no such user:must be the name of a user' 'workers = 2:must be at most 1'; do
   conf "${case%%:*}"
   refused 2 "^vubridge: $TMP/v0.conf:3: .*${case#*:}" --config "$TMP/v0.conf"
@@ -119,6 +123,13 @@ RUN=(env)
 "$VUBRIDGE" --help >help || fail "--help ended with $?"
 grep -q -- --queue-size help || fail "--help does not name --queue-size"
 "$VUBRIDGE" --version | grep -qE '^vubridge [0-9]' || fail "--version"
+"$VUBRIDGE" -h | cmp - help || fail "-h is not --help"
+[ "$("$VUBRIDGE" -V)" = "$("$VUBRIDGE" --version)" ] || fail "-V is not --version"
+
+# a processor that there is not; which there are is said
+! in_ns "$NS_A" "$VUBRIDGE" --path "$sock" --control none --cpus 1023 >"$TMP/err" 2>&1 || fail "--cpus 1023"
+grep -qE "^vubridge: --cpus '1023': a worker may not run there; it may on [0-9,-]+\$" "$TMP/err" ||
+  fail "--cpus 1023 said: $(cat "$TMP/err")"
 
 # a socket of another type
 start holds-dgram python3 -c 'import socket, sys, time

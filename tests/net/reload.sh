@@ -74,7 +74,7 @@ said_va 'mac (not in the file any more): takes a restart'
 file 'queue-size = 512' 'persist = 1' 'io = plain' 'idle-us = 70' 'control-group = no such group' 'mtu = 1350'
 sed -i 's/queues = 2/queues = 3/' "$conf"
 reload
-said_va "$conf:4: queues: takes a restart (queues '3': must be at most 2 (--queues))"
+said_va "$conf:4: queues '3': must be at most 2 (--queues); it takes a restart"
 said_va "$conf:5: queue-size: takes a restart"
 said_va "$conf:6: persist: takes a restart"
 said_va "$conf:7: io: takes a restart"
@@ -131,5 +131,5 @@ wait_until 5 grep -q 'carrier on' "$TMP/va.log" || fail "no carrier"
 file 'mtu = 1300'
 sed -i /keep-caps/d "$conf"
 reload
-said_va "$conf:4: mtu: takes a restart (mtu '1300': no permission"
+said_va "$conf:4: mtu '1300': no permission ("
 log "$(grep -c RELOADING "$TMP/manager.log") reloads"

@@ -252,7 +252,8 @@ static void test_unknown(void **state)
 #define UNKNOWN ": unknown option (names may not be shortened), see --help"
 	assert_refused("--bogus" UNKNOWN, "--bogus");
 	assert_refused("--bogus=5" UNKNOWN, "--path=s", "--bogus=5");
-	assert_refused("-h" UNKNOWN, "-h");
+	assert_refused("-x" UNKNOWN, "-x");
+	assert_refused("-hV" UNKNOWN, "-hV");
 	assert_refused("-path" UNKNOWN, "-path", "s");
 	assert_refused("--Path=s" UNKNOWN, "--Path=s");
 	assert_refused("--path-=s" UNKNOWN, "--path-=s");
