@@ -66,8 +66,9 @@ refused 2 "^vubridge: --config '': must be" --config ''
 conf() { printf '[vubridge]\npath = %s\n' "$sock" >"$TMP/v0.conf" && printf '%s\n' "$@" >>"$TMP/v0.conf"; }
 for case in 'mtu = 12x:must be a whole number from 68 to 65521' 'queue-size = 100:must be a power of two' \
   'io = epoll:must be one of auto, uring, plain' 'persist = yes:must be 0 or 1' 'nonsense = 1:unknown key' \
-  'mtu:needs a value' "path = $sock:given before" '[other]:the only section is' 'mtu = 1500 # x:a comment needs' 'netns = "a":values have no quotes' \
-  'user = no such user:must be the name of a user' 'workers = 2:must be at most 1'; do
+  'mtu:needs a value' "path = $sock:given before" '[other]:the only section is' 'mtu = 1500 # x:a comment needs' \
+  'user = no such user:must be the name of a user' 'workers = 2:must be at most 1' \
+  'netns = "a":values have no quotes'; do
   conf "${case%%:*}"
   refused 2 "^vubridge: $TMP/v0.conf:3: .*${case#*:}" --config "$TMP/v0.conf"
 done

@@ -111,13 +111,15 @@ stop "${PID[own]}"
 start homeless ip netns exec "$NS_C" setpriv --reuid nobody --clear-groups --inh-caps=-all \
   env -u XDG_RUNTIME_DIR "$VUBRIDGE" --path "$SOCK_A" --iface own0
 wait_until 5 grep -q 'waiting for the backend' "$TMP/homeless.log" || fail "it does not run without a socket"
-grep -q 'no control socket in /run/dpdk/vubridge-own0: Permission denied; --control' "$TMP/homeless.log" || fail "said: $(cat "$TMP/homeless.log")"
+grep -q 'no control socket in /run/dpdk/vubridge-own0: Permission denied; --control' "$TMP/homeless.log" ||
+  fail "said: $(cat "$TMP/homeless.log")"
 stop "${PID[homeless]}"
 
 # ---- --control ----
 
 : >"$TMP/plain"
-for bad in "$TMP/plain:no socket" "$TMP/none/x:directory '$TMP/none' does not exist" "$TMP/plain/x:not a directory" "@name:abstract"; do
+for bad in "$TMP/plain:no socket" "$TMP/none/x:directory '$TMP/none' does not exist" \
+  "$TMP/plain/x:not a directory" "@name:abstract"; do
   status=0
   in_ns "$NS_C" "$VUBRIDGE" --path "$SOCK_A" --iface "$iface" --control "${bad%:*}" >"$TMP/refused" 2>&1 || status=$?
   [ "$status" = 1 ] || fail "--control ${bad%:*}: status $status"
