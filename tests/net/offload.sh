@@ -69,6 +69,9 @@ a set offload on # what it is already
 a set offload off
 again 2
 [ "$(reconnects)" = 1 ] || fail "the log does not tell of the new connection"
+# what was asked for stands before what comes of it
+grep -A1 'offload off, by ' "$TMP/va.log" | grep -q 'reconnecting, to' ||
+  fail "the log is out of order: $(cat "$TMP/va.log")"
 shows '.offload == "off" and .merge == "on" and .offloads.rx == [] and .offloads.tx == []' || fail "$(a show)"
 wait_until 5 kernel off || fail "the kernel goes on handing out superframes"
 rises rx no
