@@ -88,6 +88,9 @@ beside_wait() {
 }
 beside_end() { while [ ${#BESIDE[@]} -gt 0 ]; do beside_wait; done; }
 
+# AddressSanitizer keeps what was freed for a while: KiB by which a process may grow
+[ "${SANITIZERS:-no}" = no ] || export RSS_SLACK_KB=300000
+
 # run_list WITH TEST…: other tests of this folder, one by one, with the environment as it is
 run_list() {
   local with=$1 i began status

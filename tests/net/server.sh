@@ -94,8 +94,6 @@ flood() {
   log "$(tail -n 1 "$TMP/flood.log")"
   alive "${PID[va]}" || fail "the daemon has ended"
 }
-# AddressSanitizer keeps what was freed for a while
-[ "${SANITIZERS:-no}" = no ] || RSS_SLACK_KB=300000
 memory=$(rss_kb "${PID[va]}")
 flood
 client_start peer

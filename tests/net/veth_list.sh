@@ -19,9 +19,6 @@
 need_root
 export IFACE_TYPE=veth
 export RESTARTS=100 FLOOD=2000
-# AddressSanitizer keeps what was freed for a while
-[ "${SANITIZERS:-no}" = no ] || export RSS_SLACK_KB=300000
-
 all='carrier jumbo offload config handshake misbehave server reconnect reload netns privileges seccomp idle'
 # shellcheck disable=SC2086 # words
 run_list 'a veth' ${LIST:-$all}
