@@ -217,30 +217,11 @@ static bool read_mail(struct worker *w)
 	return kind != REQUEST_QUIT;
 }
 
-/*
- * To find the fd empty takes a system call. While frames come from the ring, one that was found
- * so is left alone for a few runs, unless these are those of many pairs.
- */
-#define RUNS_UNREAD 3u
-
-static int read_fd(const struct worker *w, struct pair *p, bool busy)
-{
-	int r;
-
-	if (busy && w->running == 1 && p->unread < RUNS_UNREAD) {
-		p->unread++;
-		return 0;
-	}
-	r = fd_to_vq_run(&p->to_vq);
-	p->unread = r ? RUNS_UNREAD : 0;
-	return r;
-}
-
 /* Runs each lane of a pair once. Returns whether anything moved. */
 static bool run_pair(struct worker *w, struct pair *p)
 {
 	int a = vq_to_fd_run(&p->to_fd);
-	int b = read_fd(w, p, a > 0);
+	int b = fd_to_vq_run(&p->to_vq);
 
 	if (unlikely(p->to_fd.refused))
 		tell_refusal(w, p);

@@ -55,7 +55,6 @@ struct pair {
 	struct fit *fit; /* for to_vq, where it needs it */
 	struct merge *merge; /* for to_fd, likewise */
 	int fd; /* of the kernel port */
-	unsigned int unread; /* runs since the fd was found empty */
 	enum pair_state state;
 
 	/* shared */
