@@ -37,7 +37,7 @@ lost() {
   shift 2
   lines=$(wc -l <"$TMP/$name.log")
   "$@"
-  wait_until 5 ended "${PID[$name]}" || fail "$name goes on: $pattern"
+  wait_until 15 ended "${PID[$name]}" || fail "$name goes on: $pattern"
   wait "${PID[$name]}" || status=$?
   [ "$status" = 1 ] || fail "$name ended with status $status: $pattern"
   tail -n "+$((lines + 1))" "$TMP/$name.log" | grep -vE '\((once|[0-9]+ times) more\)$' >"$TMP/lost" || true
