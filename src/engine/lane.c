@@ -18,7 +18,7 @@ void lane_start(struct lane *lane, struct vq *vq, struct io *io, uint8_t hdr_len
 	lane->failures = 0;
 	lane->nunits = lane->sent = 0;
 	lane->gathers = false;
-	lane->batch = MERGE_BATCH / 4;
+	lane->batch = LANE_MERGE_LEAST;
 	lane->batch_pause = 0;
 	/* a ring that comes back has kicks that were counted already */
 	lane->kicks_before = lane->counters.kicks - vq->counters.kicks;

@@ -45,6 +45,8 @@ struct lane_counters {
 /* Frames that a lane has in hand at most, and their iovecs. */
 #define LANE_BATCH MERGE_BATCH
 #define LANE_IOVS  MERGE_PIECES
+/* Frames that it merges at once, unless many flows ask for more. */
+#define LANE_MERGE_LEAST 256u
 
 struct fit;
 

@@ -137,7 +137,6 @@ unsigned int vq_to_fd_stop(struct lane *lane)
  * one is enough, and stays in the processor's cache; of many a large one has more packets each,
  * if the backend keeps the ring full. Where not even that helps, a small one will do for long.
  */
-#define BATCH_LEAST 256u
 #define BATCH_PAUSE 256u /* batches */
 
 static unsigned int gather(struct lane *lane, unsigned int have, int *error)
@@ -146,7 +145,7 @@ static unsigned int gather(struct lane *lane, unsigned int have, int *error)
 
 	do {
 		cpu_relax();
-		have = lane_take(lane, have, BATCH_LEAST, 0, error);
+		have = lane_take(lane, have, LANE_MERGE_LEAST, 0, error);
 	} while (have < GATHER_FRAMES && !*error && now_ns() < end);
 	return have;
 }
@@ -156,14 +155,16 @@ static void follow_merging(struct lane *lane, unsigned int n)
 {
 	const unsigned int units = lane->nunits;
 
-	if (lane->batch_pause)
+	if (lane->batch_pause) {
 		lane->batch_pause--;
-	else if (n == MERGE_BATCH && units > n / 8 * 7)
-		lane->batch = BATCH_LEAST, lane->batch_pause = BATCH_PAUSE;
-	else if (n == lane->batch && units > n / 2)
+	} else if (n == MERGE_BATCH && units > n / 8 * 7) {
+		lane->batch = LANE_MERGE_LEAST;
+		lane->batch_pause = BATCH_PAUSE;
+	} else if (n == lane->batch && units > n / 2) {
 		lane->batch = MIN(2 * n, MERGE_BATCH);
-	else if (units <= n / 4)
-		lane->batch = BATCH_LEAST;
+	} else if (units <= n / 4) {
+		lane->batch = LANE_MERGE_LEAST;
+	}
 }
 
 /* Takes a batch of frames and makes units of them. */

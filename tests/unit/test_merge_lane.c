@@ -157,17 +157,23 @@ static void test_refused_all(void **state)
 	end(&b);
 }
 
+/* Two superframes, for the first of which the kernel says errors[0]: the second one comes. */
+static void lose_first(struct bench *b, void **state, const int errors[2])
+{
+	begin(b, state, 8, 4, 0);
+	script(b, errors, 2);
+	assert_int_equal(vq_to_fd_run(&b->rig->lane), 2);
+	assert_came(b, 1, 0, 4 * PAYLOAD);
+	assert_no_more(b);
+}
+
 /* Behind it others have gone, perhaps of its flow: overtaken it goes no more, but is counted. */
 static void test_refused_before_others(void **state)
 {
 	static const int errors[] = {EMSGSIZE, 0};
 	struct bench b;
 
-	begin(&b, state, 8, 4, 0);
-	script(&b, errors, ARRAY_SIZE(errors));
-	assert_int_equal(vq_to_fd_run(&b.rig->lane), 2);
-	assert_came(&b, 1, 0, 4 * PAYLOAD);
-	assert_no_more(&b);
+	lose_first(&b, state, errors);
 	assert_int_equal(b.rig->lane.counters.refusals, 1);
 	assert_int_equal(b.rig->lane.counters.frames, 4);
 	lane_rig_assert_drops(b.rig, LANE_DROP_OTHER, 4);
@@ -181,11 +187,7 @@ static void test_no_memory(void **state)
 	static const int errors[] = {ENOMEM, 0};
 	struct bench b;
 
-	begin(&b, state, 8, 4, 0);
-	script(&b, errors, ARRAY_SIZE(errors));
-	assert_int_equal(vq_to_fd_run(&b.rig->lane), 2);
-	assert_came(&b, 1, 0, 4 * PAYLOAD);
-	assert_no_more(&b);
+	lose_first(&b, state, errors);
 	assert_int_equal(b.rig->lane.counters.refusals, 0);
 	lane_rig_assert_drops(b.rig, LANE_DROP_NO_MEMORY, 4);
 	assert_ptr_equal(b.rig->lane.next_merge, b.m);
