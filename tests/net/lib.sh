@@ -139,10 +139,15 @@ need_root() { [ "$(id -u)" = 0 ] || skip "needs root, for namespaces and interfa
 
 # ---- namespaces ----
 
-# ns_add NAME: sets $NS_NAME (upper case) to the real name of a new namespace
+# ns_add NAME: sets $NS_NAME (upper case) to the real name of a new namespace, one that nobody has:
+# a test that was killed may have left its own
 ns_add() {
-  local real=vut$$-$1
-  ip netns add "$real"
+  local real i
+  for ((i = 0; i < 10; i++)); do
+    real=vut$((SRANDOM % 1000000))-$1
+    if ip netns add "$real" 2>"$TMP/netns.log"; then break; fi
+  done
+  [ "$i" -lt 10 ] || fail "no namespace $1"
   LIB_NAMESPACES+=("$real")
   ip -n "$real" link set lo up
   printf -v "NS_${1^^}" '%s' "$real"

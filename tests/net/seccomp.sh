@@ -12,10 +12,12 @@ need python3 python3
 
 GETPPID=110 GETPID=39 FORK=57 PTRACE=101
 inject() { python3 "$LIB_DIR/inject.py" "$@"; }
-# filtered NAME MODE: in each of its threads; 2: there is a filter, 0: there is none
+# filtered NAME MODE: in each of its threads; 2: there is a filter, 0: there is none. A thread may
+# end while it is looked at.
+modes() { cat "/proc/$1/task"/*/status 2>/dev/null | sed -n 's/^Seccomp:[[:blank:]]*//p' | sort -u; }
 filtered() {
   local modes
-  modes=$(sed -n 's/^Seccomp:[[:blank:]]*//p' "/proc/${PID[$1]}"/task/*/status | sort -u)
+  modes=$(modes "${PID[$1]}" || true)
   [ "$modes" = "$2" ] || fail "$1 has Seccomp $modes, not $2"
   [ "$(find "/proc/${PID[$1]}/task" -mindepth 1 -maxdepth 1 | wc -l)" -ge 2 ] || fail "$1 has no worker"
 }
