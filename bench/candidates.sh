@@ -21,6 +21,7 @@ declare -A VUBRIDGE_OPTIONS=(
 
 CANDIDATE_PIDS=() # of the one that runs
 QUEUES=1          # queue pairs, of candidate and backend
+QUEUE_SIZE=2048   # descriptors of each ring: what vubridge asks for by itself
 
 # candidate_lacks NAME: the option that this build of vubridge does not have, if there is one
 candidate_lacks() {
@@ -77,7 +78,8 @@ vubridge_candidate() {
 testpmd_candidate() {
   local end i=0 eal=() ns=${1%%:*}
   for end in "$@"; do
-    eal+=(--vdev "net_virtio_user$i,path=${end#*:},queues=$QUEUES" --vdev "net_tap$i,iface=vnet$i")
+    eal+=(--vdev "net_virtio_user$i,path=${end#*:},queues=$QUEUES,queue_size=$QUEUE_SIZE" \
+      --vdev "net_tap$i,iface=vnet$i")
     i=$((i + 1))
   done
   TESTPMD_PREFIX=(ip netns exec "$ns" taskset -c "$CANDIDATE_CPU")
@@ -96,7 +98,7 @@ ring_candidate() {
   shift 2
   TESTPMD_PREFIX=(taskset -c "$CANDIDATE_CPU")
   TESTPMD_CPU=$CANDIDATE_CPU testpmd_run candidate huge --single-file-segments \
-    --vdev "net_virtio_user0,path=$socket,queues=$QUEUES" -- \
+    --vdev "net_virtio_user0,path=$socket,queues=$QUEUES,queue_size=$QUEUE_SIZE" -- \
     --forward-mode="$mode" --rxq="$QUEUES" --txq="$QUEUES" "$@"
   testpmd_forwards candidate
   CANDIDATE_PIDS=("${PID[candidate]}")

@@ -138,15 +138,19 @@ void device_lasted(struct device *d)
 	d->refusal_trial = d->refused_pairs && !d->refusal_proven;
 }
 
-/* What rings are that nobody has asked for a size of, in most devices. */
+/* The largest rings that QEMU has, and those of most devices. */
+#define QEMU_QUEUE_SIZE	 1024u
 #define USUAL_QUEUE_SIZE 256u
 
-/* Some peers refuse rings that are larger than their own. */
+/* Some peers refuse rings that are larger than their own: smaller ones may do. */
 static void learn_queue_size(struct device *d, int error)
 {
+	unsigned int refused = d->queue_size ? d->queue_size : d->config.queue_size;
+
 	if (d->config.any_queue_size && error == -EREMOTEIO &&
 	    !strcmp(d->vhost->request, "SET_VRING_NUM"))
-		d->queue_size = MIN(d->config.queue_size, USUAL_QUEUE_SIZE);
+		d->queue_size = refused > QEMU_QUEUE_SIZE ? QEMU_QUEUE_SIZE :
+							    MIN(refused, USUAL_QUEUE_SIZE);
 }
 
 /* The ring is beyond what the peer says, if it means pairs. */

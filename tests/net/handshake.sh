@@ -71,7 +71,7 @@ for request in SET_FEATURES SET_MEM_TABLE SET_VRING_NUM SET_VRING_BASE SET_VRING
   SET_VRING_ENABLE "${moves[@]}" "${second[@]}"; do
   lie "nack:$request" ": ${request%:*}: the peer refused it"
 done
-lie nack:SET_VRING_NUM 'may be smaller than 1024 \(--queue-size\)'
+lie nack:SET_VRING_NUM 'may be smaller than 2048 \(--queue-size\)'
 lie double-reply:GET_FEATURES ': GET_PROTOCOL_FEATURES: the peer sent what it was not asked for'
 lie double-reply:SET_VRING_ENABLE ': SET_VRING_ENABLE: the peer sent what it was not asked for'
 lie garbage 'GET_FEATURES'
@@ -185,6 +185,18 @@ wait_until 6 ended "${PID[bye]}" || fail "a slow goodbye holds up the end"
 start_peer many --socket "$TMP/many.sock" --mode reflect --misbehave queue-num:4000000000
 start_vubridge vmany "$NS_A" --path "$TMP/many.sock" --iface vmany
 wait_until 5 grep -q '1 queue pair of' "$TMP/vmany.log" || fail "a queue count that lies"
+
+# rings as large as the backend takes, unless a size was asked for
+for size in 1024 512 256; do
+  start_peer "peer$size" --socket "$TMP/$size.sock" --mode reflect --queue-size "$size"
+  start_vubridge "v$size" "$NS_A" --path "$TMP/$size.sock" --iface v%d
+  wait_until 10 grep -q 'carrier on' "$TMP/v$size.log" || fail "no carrier with rings of $size"
+  "$VUBCTL" -i "$TMP/v$size.control" show >"$TMP/show"
+  grep -q " size $((size == 512 ? 256 : size))\$" "$TMP/show" || fail "of rings of $size: $(cat "$TMP/show")"
+  stop "${PID[v$size]}"
+done
+start_vubridge vasked "$NS_A" --path "$TMP/512.sock" --iface v%d --queue-size 1024
+wait_until 5 grep -q 'may be smaller than 1024 (--queue-size)' "$TMP/vasked.log" || fail "it is asked for 1024"
 
 # the same failure again and again is one line
 start_peer never --socket "$TMP/never.sock" --mode reflect --misbehave close-at:GET_FEATURES

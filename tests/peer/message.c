@@ -136,7 +136,7 @@ static int set_vring_num(struct request *r)
 	struct peer_ring *ring = ring_of(r, r->payload->state.index);
 	uint32_t num = r->payload->state.num;
 
-	if (!ring || num < 2 || num > 32768 || num & (num - 1))
+	if (!ring || num < 2 || num > r->device->config->queue_size || num & (num - 1))
 		return refuse(r, "SET_VRING_NUM: a wrong index or size");
 	ring->num = num;
 	return 0;

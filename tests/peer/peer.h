@@ -41,6 +41,7 @@ struct peer_config {
 	uint64_t features;
 	uint64_t protocol_features;
 	unsigned int pairs;
+	unsigned int queue_size; /* larger rings are refused */
 	uint16_t mtu, net_status;
 	uint8_t mac[ETH_ALEN];
 	unsigned int size, flows; /* generate */

@@ -46,6 +46,7 @@ static const struct peer_config defaults = {
 			     1u << VHOST_USER_PROTOCOL_F_CONFIG |
 			     1u << VHOST_USER_PROTOCOL_F_STATUS,
 	.pairs = 1,
+	.queue_size = 32768,
 	.mtu = 1500,
 	.net_status = VIRTIO_NET_S_LINK_UP,
 	.mac = { 0x52, 0x54, 0, 0x12, 0x34, 0x56 },
@@ -65,6 +66,7 @@ static const char help[] =
 	"  --no-feature NAME        not this one (may be repeated)\n"
 	"  --protocol-features HEX  protocol features to offer\n"
 	"  --queues N               queue pairs, default 1\n"
+	"  --queue-size N           the largest ring that is taken, default 32768\n"
 	"  --mtu N, --mac MAC, --link up|down   configuration space\n"
 	"  --size N, --flows N, --rate PPS, --count N   generate\n"
 	"  --misbehave WHAT[:ARG]   one of the list below; NTH: not each such request on a\n"
@@ -128,7 +130,7 @@ static const struct option options[] = {
 	{ "features", 1, NULL, 'f' },	       { "no-feature", 1, NULL, 'n' },
 	{ "protocol-features", 1, NULL, 'p' }, { "queues", 1, NULL, 'q' },
 	{ "mtu", 1, NULL, 'M' },	       { "link", 1, NULL, 'l' },
-	{ "mac", 1, NULL, 'A' },
+	{ "mac", 1, NULL, 'A' },	       { "queue-size", 1, NULL, 'Q' },
 	{ "size", 1, NULL, 'S' },	       { "flows", 1, NULL, 'F' },
 	{ "rate", 1, NULL, 'r' },	       { "count", 1, NULL, 'C' },
 	{ "misbehave", 1, NULL, 'b' },	       { "after", 1, NULL, 'a' },
@@ -157,6 +159,7 @@ static void set_option(struct peer *p, int code, const char *name, const char *v
 	case 'n': remove_feature(c, v); break;
 	case 'p': c->protocol_features = number(name, v, UINT64_MAX); break;
 	case 'q': c->pairs = (unsigned int)number(name, v, PEER_MAX_PAIRS); break;
+	case 'Q': c->queue_size = (unsigned int)number(name, v, 32768); break;
 	case 'M':
 		c->mtu = (uint16_t)number(name, v, UINT16_MAX);
 		c->features |= FEATURE_NET(MTU);
