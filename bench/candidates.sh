@@ -21,7 +21,7 @@ declare -A VUBRIDGE_OPTIONS=(
 
 CANDIDATE_PIDS=() # of the one that runs
 QUEUES=1          # queue pairs, of candidate and backend
-QUEUE_SIZE=2048   # descriptors of each ring: what vubridge asks for by itself
+QUEUE_SIZE=4096   # descriptors of each ring: what vubridge asks for by itself
 
 # candidate_lacks NAME: the option that this build of vubridge does not have, if there is one
 candidate_lacks() {

@@ -110,7 +110,7 @@ const struct option_row options_rows[] = {
 	  .devarg = true, FIELD(queues), .help = "queue pairs" },
 	{ .name = "cq", .type = &option_onoff, .metavar = "BOOL",
 	  .devarg = true, FIELD(cq), .help = "control queue, on with several queue pairs" },
-	{ .name = "queue-size", .type = &option_power, .metavar = "N", .fallback = "2048",
+	{ .name = "queue-size", .type = &option_power, .metavar = "N", .fallback = "4096",
 	  .min = 64, .max = 32768,
 	  .devarg = true, FIELD(queue_size), .help = "descriptors in each ring" },
 	{ .name = "mrg-rxbuf", .type = &option_onoff, .metavar = "BOOL", .fallback = "1",

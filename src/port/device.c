@@ -142,6 +142,16 @@ void device_lasted(struct device *d)
 #define QEMU_QUEUE_SIZE	 1024u
 #define USUAL_QUEUE_SIZE 256u
 
+/* Where each receive buffer has to hold any frame at all, a long ring would take much memory. */
+static unsigned int select_queue_size(const struct device *d)
+{
+	unsigned int size = d->queue_size ? d->queue_size : d->config.queue_size;
+
+	if (d->config.any_queue_size && !feature_has(d->draft.features, VIRTIO_NET_F_MRG_RXBUF))
+		size = MIN(size, QEMU_QUEUE_SIZE);
+	return size;
+}
+
 /* Some peers refuse rings that are larger than their own: smaller ones may do. */
 static void learn_queue_size(struct device *d, int error)
 {
@@ -376,7 +386,7 @@ static int negotiate(struct device *d)
 	vp->features = select_features(d);
 	vp->ring_hdr_len = feature_hdr_len(vp->features);
 	vp->pairs = count_pairs(d);
-	vp->queue_size = d->queue_size ? d->queue_size : d->config.queue_size;
+	vp->queue_size = select_queue_size(d);
 	r = rings_open(&d->rings, vp->pairs, vp->queue_size, vp->features,
 		       d->config.hugepages);
 	if (r)

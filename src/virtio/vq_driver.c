@@ -24,7 +24,7 @@
  * With VIRTIO_F_IN_ORDER (2.7.9) tokens become available, and are used, in the order of the
  * descriptor table, so that a token's number follows from an index. What is given before its
  * turn waits (GIVEN). The buffers of a transmit queue are then no longer tied to tokens, or
- * each frame would go where the cache is coldest. The used entries of a transmit queue need
+ * each frame would go where the cache is coldest, and there may be fewer of them. The used entries of a transmit queue need
  * not be read at all; those of a receive queue may stand for a batch.
  */
 #include "virtio/vq_driver.h"
@@ -44,6 +44,11 @@
 /* A buffer for any frame at all. */
 #define WHOLE_BUFFER                                                                              \
 	(ALIGN_UP(FRAME_LEN_MAX + sizeof(struct virtio_net_hdr_v1), 4096u) + CACHE_LINE)
+/*
+ * Of which a transmit queue has no more than these, however long its ring: a backend that locks
+ * its memory (OVS-DPDK as it is started by its scripts, testpmd) has all of them resident.
+ */
+#define TRANSMIT_BUFFERS 256u
 
 /* Legacy devices without ANY_LAYOUT want the header alone, but not of mergeable buffers. */
 static uint8_t descriptors_per_token(const struct vq_driver_config *c)
@@ -62,19 +67,24 @@ static uint32_t buffer_size(const struct vq_driver_config *c)
 	return WHOLE_BUFFER;
 }
 
-size_t vq_driver_size(const struct vq_driver_config *c)
+static uint16_t count_buffers(const struct vq_driver_config *c)
 {
-	size_t tokens = c->num / descriptors_per_token(c);
+	uint16_t tokens = c->num / descriptors_per_token(c);
 
-	return ALIGN_UP(vring_size(c->num, RING_ALIGN), RING_ALIGN) +
-	       ALIGN_UP(tokens * buffer_size(c), RING_ALIGN);
+	return c->direction == VQ_CONTENT ? tokens : (uint16_t)MIN(tokens, TRANSMIT_BUFFERS);
 }
 
-static void describe(struct vq_driver *d, const struct pool *pool, uint16_t token)
+size_t vq_driver_size(const struct vq_driver_config *c)
+{
+	return ALIGN_UP(vring_size(c->num, RING_ALIGN), RING_ALIGN) +
+	       ALIGN_UP((size_t)count_buffers(c) * buffer_size(c), RING_ALIGN);
+}
+
+static void describe(struct vq_driver *d, uint16_t token, uint16_t buffer)
 {
 	struct ring *r = &d->ring;
 	struct vring_desc *desc = &r->vr.desc[token * d->per_token];
-	uint64_t addr = pool_guest_addr(pool, buffer_at(d, token));
+	uint64_t addr = d->guest_base + (uint64_t)buffer * d->buf_size;
 	uint16_t flags = d->vq.direction == VQ_CONTENT ? VRING_DESC_F_WRITE : 0;
 	uint32_t head = d->per_token == 2 ? d->ring.hdr_len : d->buf_size;
 
@@ -90,28 +100,32 @@ static void describe(struct vq_driver *d, const struct pool *pool, uint16_t toke
 	desc[1].flags = ring16(r, flags);
 }
 
-/* Every receive token goes to the peer, every transmit token to the stack. */
-static void fill(struct vq_driver *d, const struct pool *pool)
+/*
+ * Every receive token goes to the peer, every transmit buffer to the stack. Where these are fewer
+ * than tokens, only IN_ORDER uses all tokens, and then with the buffer of the moment.
+ */
+static void fill(struct vq_driver *d)
 {
-	uint16_t t;
+	uint16_t t, b;
 
 	for (t = 0; t < d->tokens; t++) {
-		describe(d, pool, t);
+		describe(d, t, t % d->vq.capacity);
 		if (d->vq.direction == VQ_CONTENT)
 			expose(d, t);
-		else
-			d->free[d->nfree++] = (uint16_t)(d->tokens - 1 - t);
 	}
+	if (d->vq.direction == VQ_SPACE)
+		for (b = d->vq.capacity; b > 0; b--)
+			d->free[d->nfree++] = b - 1;
 }
 
 static int allocate(struct vq_driver *d, struct pool *pool, uint16_t num)
 {
 	void *memory = pool_alloc(pool, vring_size(num, RING_ALIGN), RING_ALIGN);
 
-	d->buffers = pool_alloc(pool, (size_t)d->tokens * d->buf_size, RING_ALIGN);
+	d->buffers = pool_alloc(pool, (size_t)d->vq.capacity * d->buf_size, RING_ALIGN);
 	d->state = alloc_lines(d->tokens * sizeof(*d->state));
 	d->next = alloc_lines(d->tokens * sizeof(*d->next));
-	d->free = alloc_lines(d->tokens * sizeof(*d->free));
+	d->free = alloc_lines(d->vq.capacity * sizeof(*d->free));
 	d->buffer = alloc_lines(d->tokens * sizeof(*d->buffer));
 	d->used_len = alloc_lines(d->tokens * sizeof(*d->used_len));
 	if (!memory || !d->buffers || !d->state || !d->next || !d->free || !d->buffer ||
@@ -152,13 +166,13 @@ int vq_driver_open(struct vq **out, struct pool *pool, const struct vq_driver_co
 	d->per_token = descriptors_per_token(c);
 	d->shift = d->per_token - 1;
 	d->tokens = (uint16_t)(c->num / d->per_token);
-	d->vq.capacity = d->tokens;
+	d->vq.capacity = count_buffers(c);
 	d->buf_size = buffer_size(c);
 	if (allocate(d, pool, c->num)) {
 		vq_driver_close(&d->vq);
 		return -ENOMEM;
 	}
-	fill(d, pool);
+	fill(d);
 	*out = &d->vq;
 	return 0;
 }

@@ -29,7 +29,7 @@ struct vq_driver {
 	uint8_t per_token; /* descriptors each: 1 or 2 ... */
 	uint8_t shift;     /* ... and its logarithm */
 	uint32_t buf_size; /* bytes each, header included */
-	uint8_t *buffers;
+	uint8_t *buffers;  /* [vq.capacity] */
 
 	uint16_t avail_idx;     /* next available entry to write */
 	uint16_t avail_flushed; /* index the peer knows */
@@ -45,7 +45,7 @@ struct vq_driver {
 
 	uint8_t *state; /* [tokens] */
 	uint16_t *next; /* [tokens], links of a span */
-	uint16_t *free; /* [tokens], stack: tokens, or IN_ORDER's buffers */
+	uint16_t *free; /* [vq.capacity], stack: tokens, or IN_ORDER's buffers */
 
 	/* IN_ORDER */
 	uint16_t take_idx;   /* SPACE: where the next token taken will become available */

@@ -71,7 +71,7 @@ for request in SET_FEATURES SET_MEM_TABLE SET_VRING_NUM SET_VRING_BASE SET_VRING
   SET_VRING_ENABLE "${moves[@]}" "${second[@]}"; do
   lie "nack:$request" ": ${request%:*}: the peer refused it"
 done
-lie nack:SET_VRING_NUM 'may be smaller than 2048 \(--queue-size\)'
+lie nack:SET_VRING_NUM 'may be smaller than 4096 \(--queue-size\)'
 lie double-reply:GET_FEATURES ': GET_PROTOCOL_FEATURES: the peer sent what it was not asked for'
 lie double-reply:SET_VRING_ENABLE ': SET_VRING_ENABLE: the peer sent what it was not asked for'
 lie garbage 'GET_FEATURES'

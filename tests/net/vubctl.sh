@@ -120,7 +120,7 @@ for i in $a_path /run/dpdk/../dpdk/vubridge-vnet0/${a_path##*/}; do
 done
 gives '^    carrier on since 20[0-9-]+ [0-9:]+ \([0-9]+s\)$' -i $a_path show
 gives "^    backend $SOCK_A vhost-user connected since .* connects 1$" -i $a_path show
-gives '^    queues 2 of 2, 2 by the backend, size 2048$' -i $a_path show
+gives '^    queues 2 of 2, 2 by the backend, size 4096$' -i $a_path show
 gives '^    workers 2 io uring poll adaptive idle-us 50$' -i $a_path show
 gives '^    offloads rx CSUM TSO4 ' -i $a_path show
 gives '^             tx CSUM TSO4 ' -i $a_path show

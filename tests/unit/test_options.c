@@ -28,7 +28,7 @@ static void test_defaults(void **state)
 	assert_null(run.o.veth_peer);
 	assert_false(run.o.mac.given);
 	assert_int_equal(run.o.mtu, 0);
-	assert_int_equal(run.o.queue_size, 2048);
+	assert_int_equal(run.o.queue_size, 4096);
 	assert_int_equal(run.o.io, OPTIONS_IO_AUTO);
 	assert_int_equal(run.o.poll, OPTIONS_POLL_ADAPTIVE);
 	assert_int_equal(run.o.idle_us, 50);

@@ -231,6 +231,63 @@ static void test_modern_transmit(void **state)
 	assert_int_equal(seen.num_buffers, 0);
 }
 
+#define LONG_RING 1024
+#define TRANSMIT_BUFFERS 256
+
+/* Takes and gives as many frames as there are buffers, each with its number; the peer reads and
+ * uses them all. */
+static void transmit_all(struct ring_rig *rig)
+{
+	const struct virtio_net_hdr_v1 hdr = { 0 };
+	struct span spans[TRANSMIT_BUFFERS];
+	uint32_t len, seen;
+	unsigned int i;
+	int head;
+
+	for (i = 0; i < TRANSMIT_BUFFERS; i++) {
+		assert_int_equal(ring_rig_take(rig, 0, 0), 1);
+		memcpy(rig->frames[0].iov[1].iov_base, &i, sizeof(i));
+		spans[i] = rig->frames[0].span;
+	}
+	assert_int_equal(ring_rig_take(rig, 0, 0), 0);
+	for (i = 0; i < TRANSMIT_BUFFERS; i++)
+		vq_give(rig->vq, spans[i], sizeof(i), &hdr);
+	vq_flush(rig->vq);
+	for (i = 0; i < TRANSMIT_BUFFERS; i++) {
+		head = ring_rig_next(rig);
+		assert_in_range(head, 0, LONG_RING - 1);
+		memcpy(&seen, ring_rig_memory(rig, (uint32_t)head, &len) + 12, sizeof(seen));
+		assert_int_equal(len, 12 + sizeof(i));
+		assert_int_equal(seen, i);
+		ring_rig_use(rig, (uint32_t)head, 0);
+	}
+	assert_int_equal(ring_rig_next(rig), -1);
+	ring_rig_publish(rig);
+}
+
+/* A long transmit ring has fewer buffers than descriptors, in order or not. */
+static void long_transmit_ring(void **state, uint64_t features)
+{
+	struct ring_rig *rig = transmit_queue(state, LONG_RING, features);
+	unsigned int round;
+
+	assert_int_equal(rig->vq->capacity, TRANSMIT_BUFFERS);
+	assert_true(rig->pool.size < (TRANSMIT_BUFFERS + 16) * WHOLE);
+	for (round = 0; round < 3 * LONG_RING / TRANSMIT_BUFFERS; round++)
+		transmit_all(rig);
+	assert_int_equal(vq_quiesce(rig->vq), 0);
+}
+
+static void test_long_transmit_ring(void **state)
+{
+	long_transmit_ring(state, V1);
+}
+
+static void test_long_transmit_ring_in_order(void **state)
+{
+	long_transmit_ring(state, V1 | FEATURE(F_IN_ORDER));
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -243,6 +300,8 @@ int main(void)
 		T(test_legacy_receive),
 		T(test_legacy_transmit),
 		T(test_modern_transmit),
+		T(test_long_transmit_ring),
+		T(test_long_transmit_ring_in_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
