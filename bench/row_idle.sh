@@ -3,6 +3,9 @@
 # Row 8, an idle candidate: its processor time, its memory (with huge pages), and how long it
 # takes from its start until the interface has carrier. testpmd's TAP has carrier before
 # testpmd forwards anything; that is its own affair.
+#
+# The start's backend is that of the tests, which sleeps: testpmd's thread that answers would wait
+# for the one that polls, and make the memory that it is told of resident before it answers.
 
 row_8() { lab idle_case; }
 
@@ -12,7 +15,7 @@ idle_case() {
   testpmd_forwards backend
   for candidate in $(chosen vubridge vubridge-plain testpmd); do
     lab idle_sample "$candidate" "$socket"
-    lab carrier_sample "$candidate" "$socket"
+    lab carrier_sample "$candidate"
   done
 }
 
@@ -32,17 +35,18 @@ idle_sample() {
 }
 
 carrier_sample() {
-  local candidate=$1 command ms
+  local candidate=$1 socket=$TMP/sleeps.sock command ms
   ns_add k
+  start_peer sleeps --socket "$socket" --mode sink
   case $candidate in
   vubridge*)
     # shellcheck disable=SC2206 # its options are words
-    command=("$VUBRIDGE" --path "$2" --iface vnet0 --cpus "$CANDIDATE_CPU" ${VUBRIDGE_OPTIONS[$candidate]})
+    command=("$VUBRIDGE" --path "$socket" --iface vnet0 --cpus "$CANDIDATE_CPU" ${VUBRIDGE_OPTIONS[$candidate]})
     ;;
   testpmd)
     # shellcheck disable=SC2054 # the commas are meant
     command=(dpdk-testpmd --lcores "0@$CANDIDATE_CPU,1@$CANDIDATE_CPU" --no-pci --in-memory
-      --single-file-segments -m 256 --file-prefix "vut$$carrier" --vdev "net_virtio_user0,path=$2"
+      --single-file-segments -m 256 --file-prefix "vut$$carrier" --vdev "net_virtio_user0,path=$socket"
       --vdev net_tap0,iface=vnet0 -- -i --auto-start --total-num-mbufs=16384)
     ;;
   esac
