@@ -15,8 +15,8 @@
 
 #include <stdbool.h>
 
-/* Frames in one batch at most: enough for superframes of several flows. */
-#define MERGE_BATCH 1024u
+/* Frames in one batch at most: half of a ring, so that the peer has the other half meanwhile. */
+#define MERGE_BATCH 2048u
 /* The iovecs of all of them together, headers included. */
 #define MERGE_PIECES (2 * MERGE_BATCH + FRAME_IOV_MAX)
 

@@ -160,9 +160,9 @@ static void follow_merging(struct lane *lane, unsigned int n)
 	} else if (n == MERGE_BATCH && units > n / 8 * 7) {
 		lane->batch = LANE_MERGE_LEAST;
 		lane->batch_pause = BATCH_PAUSE;
-	} else if (n == lane->batch && units > n / 2) {
+	} else if (n == lane->batch && units > n / 3) {
 		lane->batch = MIN(2 * n, MERGE_BATCH);
-	} else if (units <= n / 4) {
+	} else if (units <= n / 8) {
 		lane->batch = LANE_MERGE_LEAST;
 	}
 }
