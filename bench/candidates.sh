@@ -78,7 +78,7 @@ vubridge_candidate() {
 testpmd_candidate() {
   local end i=0 eal=() ns=${1%%:*}
   for end in "$@"; do
-    eal+=(--vdev "net_virtio_user$i,path=${end#*:},queues=$QUEUES,queue_size=$QUEUE_SIZE" \
+    eal+=(--vdev "net_virtio_user$i,path=${end#*:},queues=$QUEUES,queue_size=$QUEUE_SIZE"
       --vdev "net_tap$i,iface=vnet$i")
     i=$((i + 1))
   done

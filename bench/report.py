@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Makes results.json, table.md and a plot for each row of the samples of scripts/bench.
+"""Makes results.json, table.md and a plot for each row of the samples of scripts/bench, and
+summary.md: vubridge beside what it is compared with, as in docs/benchmarks.md.
 
 report.py FOLDER [--vubridge PROGRAM] [--arguments TEXT] [--skipped NAMES]
 
@@ -192,6 +193,52 @@ def table(lines, info, notes):
     return "\n".join(out) + "\n"
 
 
+# ---- the summary ----
+
+# A column each, beside the subject's; in brackets what the second one has, if it was measured.
+BESIDE = {"testpmd": None, "floor": "floor-super", "ring": None}
+
+
+def beside(lines, x, name, more):
+    """The medians of @name, and of @more in brackets, where @x was measured."""
+    found = {y["candidate"]: y["median"] for y in lines
+             if (y["row"], y["case"], y["metric"]) == (x["row"], x["case"], x["metric"])}
+    text = show(found.get(name))
+    return f"{text} ({show(found[more])})".strip() if more in found else text
+
+
+def spread(x):
+    """The median, and least and greatest of several rounds."""
+    if x["rounds"] < 2:
+        return show(x["median"])
+    return f"{show(x['median'])} ({show(x['min'])} to {show(x['max'])})"
+
+
+def instructions(lines):
+    """Row 9 in a sentence: {step: [of 64 bytes, of 1514 bytes]}."""
+    steps = {}
+    for x in lines:
+        if x["row"] == "9":
+            steps.setdefault(x["case"].split(",")[0], []).append(show(x["median"]))
+    text = ", ".join(f"{step} {' / '.join(counts)}" for step, counts in steps.items())
+    return ["", f"Row 9, instructions a frame of 64 / 1514 bytes: {text}."] if steps else []
+
+
+def summary(lines):
+    out = [f"| row, case | measure | {SUBJECT} | {' | '.join(BESIDE)} | × {BASELINE} | aim |",
+           "|---|---|---:|" + "---:|" * (len(BESIDE) + 1) + "---|"]
+    for x in sorted(lines, key=lambda x: int(x["row"])):
+        busy = x["candidate"] == "vubridge-busy" and x["aims"]
+        if x["row"] == "9" or x["metric"] in EVIDENCE or x["metric"] == WAITED or \
+           not (busy or x["candidate"] == SUBJECT):
+            continue
+        columns = [beside(lines, x, name, more) for name, more in BESIDE.items()]
+        out.append(f"| {x['row']}. {x['case']}{' (`--poll busy`)' if busy else ''} | {x['metric']} "
+                   f"| {spread(x)} | {' | '.join(columns)} | {show(x['ratio'])} "
+                   f"| {show_aims(x['aims'])} |")
+    return "\n".join(out + instructions(lines)) + "\n"
+
+
 # ---- the plots ----
 
 def plot(folder, row, metric, lines):
@@ -288,9 +335,11 @@ def main():
     text = table(lines, info, notes)
     with open(os.path.join(args.folder, "table.md"), "w", encoding="utf-8") as f:
         f.write(text)
+    with open(os.path.join(args.folder, "summary.md"), "w", encoding="utf-8") as f:
+        f.write(summary(lines))
     plots(args.folder, lines)
     print(text)
-    print(f"report: {args.folder}: results.json, table.md, and plots")
+    print(f"report: {args.folder}: results.json, table.md, summary.md, and plots")
 
 
 if __name__ == "__main__":

@@ -125,6 +125,8 @@ has '| TSO | retransmits/GB | vubridge | 7.00 | 7.00 | 7.00 |  | ≤ 1 × testpm
 has 'disturbed: row 1, early: vubridge in round 2 waited 4.0 %'
 if grep -q 'round 1 waited' "$TMP/report/table.md"; then fail "2 % are no disturbance"; fi
 python3 -c 'import json, sys; json.load(open(sys.argv[1]))' "$TMP/report/results.json" || fail "results.json"
+line='| 1. early | frames/s | 5 000 (2 500 to 7 500) | 2 000 | 6 000 |  | 2.50 | ≥ 2 × testpmd: 2.50, met; '
+grep -qF "$line" "$TMP/report/summary.md" || fail "no '$line' in $(cat "$TMP/report/summary.md")"
 if command -v gnuplot >/dev/null; then
   grep -q '2.50 ×' "$TMP/report/overview.svg" || fail "the overview has no 2.50 ×"
 fi
