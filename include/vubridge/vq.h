@@ -47,7 +47,7 @@ struct vq {
 	const struct vq_ops *ops;
 	enum vq_direction direction;
 	uint16_t index;  /* ring number in the device: pair * 2 is receive, pair * 2 + 1 transmit */
-	uint16_t capacity; /* frames that anyone can have in hand at most */
+	uint16_t capacity; /* frames that anyone can have in hand at most; a ring may be longer */
 	int notify_fd;   /* eventfd written to wake the peer (owned by the port) */
 	int notified_fd; /* eventfd the peer writes to wake us (owned by the port) */
 	/*

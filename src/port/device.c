@@ -152,12 +152,12 @@ static unsigned int select_queue_size(const struct device *d)
 	return size;
 }
 
-/* Some peers refuse rings that are larger than their own: smaller ones may do. */
+/* Some peers refuse rings that are larger than their own, the first one: smaller ones may do. */
 static void learn_queue_size(struct device *d, int error)
 {
-	unsigned int refused = d->queue_size ? d->queue_size : d->config.queue_size;
+	unsigned int refused = d->draft.queue_size;
 
-	if (d->config.any_queue_size && error == -EREMOTEIO &&
+	if (d->config.any_queue_size && error == -EREMOTEIO && d->rings.at == 0 &&
 	    !strcmp(d->vhost->request, "SET_VRING_NUM"))
 		d->queue_size = refused > QEMU_QUEUE_SIZE ? QEMU_QUEUE_SIZE :
 							    MIN(refused, USUAL_QUEUE_SIZE);

@@ -19,13 +19,14 @@
  * that it has used a token is only believed for tokens that are AVAIL.
  *
  * A span is a list of tokens linked by next[]. Buffers of a transmit queue are
- * taken last in, first out: the next frame goes where the cache is warm.
+ * taken last in, first out: the next frame goes where the cache is warm. A long one has
+ * fewer buffers than tokens: those beyond are not used, unless it is in order.
  *
  * With VIRTIO_F_IN_ORDER (2.7.9) tokens become available, and are used, in the order of the
  * descriptor table, so that a token's number follows from an index. What is given before its
- * turn waits (GIVEN). The buffers of a transmit queue are then no longer tied to tokens, or
- * each frame would go where the cache is coldest, and there may be fewer of them. The used entries of a transmit queue need
- * not be read at all; those of a receive queue may stand for a batch.
+ * turn waits (GIVEN). The buffers of a transmit queue are then no longer tied to tokens, which
+ * take turns: each frame would go where the cache is coldest. The used entries of a transmit
+ * queue need not be read at all; those of a receive queue may stand for a batch.
  */
 #include "virtio/vq_driver.h"
 
@@ -45,8 +46,8 @@
 #define WHOLE_BUFFER                                                                              \
 	(ALIGN_UP(FRAME_LEN_MAX + sizeof(struct virtio_net_hdr_v1), 4096u) + CACHE_LINE)
 /*
- * Of which a transmit queue has no more than these, however long its ring: a backend that locks
- * its memory (OVS-DPDK as it is started by its scripts, testpmd) has all of them resident.
+ * A transmit queue has no more of them than this, however long its ring: a backend that locks its
+ * memory (OVS-DPDK as its scripts start it, testpmd) has all of them resident.
  */
 #define TRANSMIT_BUFFERS 256u
 
@@ -115,7 +116,7 @@ static void fill(struct vq_driver *d)
 	}
 	if (d->vq.direction == VQ_SPACE)
 		for (b = d->vq.capacity; b > 0; b--)
-			d->free[d->nfree++] = b - 1;
+			d->free[d->nfree++] = (uint16_t)(b - 1);
 }
 
 static int allocate(struct vq_driver *d, struct pool *pool, uint16_t num)

@@ -25,7 +25,7 @@ struct vq_driver {
 	bool mergeable; /* frames may span several buffers */
 	bool in_order;  /* VIRTIO_F_IN_ORDER */
 
-	uint16_t tokens;   /* how many there are */
+	uint16_t tokens;   /* how many there are, of which not all may have a buffer */
 	uint8_t per_token; /* descriptors each: 1 or 2 ... */
 	uint8_t shift;     /* ... and its logarithm */
 	uint32_t buf_size; /* bytes each, header included */

@@ -195,6 +195,15 @@ for size in 1024 512 256; do
   grep -q " size $((size == 512 ? 256 : size))\$" "$TMP/show" || fail "of rings of $size: $(cat "$TMP/show")"
   stop "${PID[v$size]}"
 done
+# without buffers that can be merged, which are long, no more than 1024 from the beginning
+for size in 32768 256; do
+  start_peer "peerwhole$size" --socket "$TMP/whole$size.sock" --mode reflect --no-feature MRG_RXBUF --queue-size "$size"
+  start_vubridge "vwhole$size" "$NS_A" --path "$TMP/whole$size.sock" --iface v%d
+  wait_until 10 grep -q 'carrier on' "$TMP/vwhole$size.log" || fail "no carrier without MRG_RXBUF"
+  grep -q " of $((size == 256 ? 256 : 1024)) descriptors" "$TMP/vwhole$size.log" || fail "without MRG_RXBUF"
+  [ "$(log_lines "vwhole$size" 'may be smaller than')" = $((size == 256)) ] || fail "$(cat "$TMP/vwhole$size.log")"
+  stop "${PID[vwhole$size]}"
+done
 start_vubridge vasked "$NS_A" --path "$TMP/512.sock" --iface v%d --queue-size 1024
 wait_until 5 grep -q 'may be smaller than 1024 (--queue-size)' "$TMP/vasked.log" || fail "it is asked for 1024"
 

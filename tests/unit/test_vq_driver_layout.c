@@ -234,16 +234,33 @@ static void test_modern_transmit(void **state)
 #define LONG_RING 1024
 #define TRANSMIT_BUFFERS 256
 
-/* Takes and gives as many frames as there are buffers, each with its number; the peer reads and
- * uses them all. */
-static void transmit_all(struct ring_rig *rig)
+/* The number in the frame whose descriptors begin with @head; legacy has the header apart. */
+static uint32_t number_at(const struct ring_rig *rig, int head, uint64_t features)
 {
+	unsigned int hdr_len = features & V1 ? 12 : 0;
+	uint32_t len, number;
+	uint8_t *p = ring_rig_memory(rig, (uint32_t)head + !hdr_len, &len);
+
+	assert_int_equal(len, hdr_len + sizeof(number));
+	memcpy(&number, p + hdr_len, sizeof(number));
+	return number;
+}
+
+/* Takes and gives as many frames as there are buffers, each with its number; the peer reads and
+ * uses them all. @round: how often that was done before. */
+static void transmit_all(struct ring_rig *rig, uint64_t features, unsigned int round)
+{
+	const bool in_order = features & FEATURE(F_IN_ORDER);
+	const unsigned int per_token = features & V1 ? 1 : 2;
 	const struct virtio_net_hdr_v1 hdr = { 0 };
 	struct span spans[TRANSMIT_BUFFERS];
-	uint32_t len, seen;
 	unsigned int i;
 	int head;
 
+	for (i = 0; i < 3; i++) /* and changes its mind */
+		assert_int_equal(ring_rig_take(rig, i, 0), 1);
+	while (i > 0)
+		vq_untake(rig->vq, rig->frames[--i].span);
 	for (i = 0; i < TRANSMIT_BUFFERS; i++) {
 		assert_int_equal(ring_rig_take(rig, 0, 0), 1);
 		memcpy(rig->frames[0].iov[1].iov_base, &i, sizeof(i));
@@ -255,10 +272,11 @@ static void transmit_all(struct ring_rig *rig)
 	vq_flush(rig->vq);
 	for (i = 0; i < TRANSMIT_BUFFERS; i++) {
 		head = ring_rig_next(rig);
-		assert_in_range(head, 0, LONG_RING - 1);
-		memcpy(&seen, ring_rig_memory(rig, (uint32_t)head, &len) + 12, sizeof(seen));
-		assert_int_equal(len, 12 + sizeof(i));
-		assert_int_equal(seen, i);
+		if (in_order)
+			assert_int_equal(head, (round * TRANSMIT_BUFFERS + i) % LONG_RING);
+		else
+			assert_in_range(head, 0, (TRANSMIT_BUFFERS - 1) * per_token);
+		assert_int_equal(number_at(rig, head, features), i);
 		ring_rig_use(rig, (uint32_t)head, 0);
 	}
 	assert_int_equal(ring_rig_next(rig), -1);
@@ -274,13 +292,33 @@ static void long_transmit_ring(void **state, uint64_t features)
 	assert_int_equal(rig->vq->capacity, TRANSMIT_BUFFERS);
 	assert_true(rig->pool.size < (TRANSMIT_BUFFERS + 16) * WHOLE);
 	for (round = 0; round < 3 * LONG_RING / TRANSMIT_BUFFERS; round++)
-		transmit_all(rig);
+		transmit_all(rig, features, round);
+	assert_int_equal(rig->vq->broken, 0);
 	assert_int_equal(vq_quiesce(rig->vq), 0);
 }
 
 static void test_long_transmit_ring(void **state)
 {
 	long_transmit_ring(state, V1);
+}
+
+static void test_long_transmit_ring_legacy(void **state)
+{
+	long_transmit_ring(state, 0);
+}
+
+/* A token without a buffer has never been the peer's. */
+static void test_used_id_without_a_buffer(void **state)
+{
+	struct ring_rig *rig = transmit_queue(state, LONG_RING, V1);
+	const struct virtio_net_hdr_v1 hdr = { 0 };
+
+	assert_int_equal(ring_rig_take(rig, 0, 0), 1);
+	vq_give(rig->vq, rig->frames[0].span, 60, &hdr);
+	vq_flush(rig->vq);
+	ring_rig_use(rig, TRANSMIT_BUFFERS, 0);
+	ring_rig_publish(rig);
+	assert_int_equal(ring_rig_take(rig, 0, 0), -EPROTO);
 }
 
 static void test_long_transmit_ring_in_order(void **state)
@@ -302,6 +340,8 @@ int main(void)
 		T(test_modern_transmit),
 		T(test_long_transmit_ring),
 		T(test_long_transmit_ring_in_order),
+		T(test_long_transmit_ring_legacy),
+		T(test_used_id_without_a_buffer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
