@@ -47,7 +47,8 @@ carrier_sample() {
     # shellcheck disable=SC2054 # the commas are meant
     command=(dpdk-testpmd --lcores "0@$CANDIDATE_CPU,1@$CANDIDATE_CPU" --no-pci --in-memory
       --single-file-segments -m 256 --file-prefix "vut$$carrier"
-      --vdev "net_virtio_user0,path=$socket,queue_size=$QUEUE_SIZE" --vdev net_tap0,iface=vnet0 -- -i --auto-start --total-num-mbufs=16384)
+      --vdev "net_virtio_user0,path=$socket,queue_size=$QUEUE_SIZE" --vdev net_tap0,iface=vnet0 --
+      -i --auto-start --total-num-mbufs=16384)
     ;;
   esac
   ms=$(in_ns "$NS_K" python3 "$BENCH_DIR/carrier_time.py" vnet0 taskset -c "$CANDIDATE_CPU" "${command[@]}" \
