@@ -43,11 +43,20 @@ struct vq_ops {
 	int (*quiesce)(struct vq *vq);
 };
 
+/* What a queue offers by itself, if it has as many. */
+#define VQ_OFFERED_LEAST 2048u
+
 struct vq {
 	const struct vq_ops *ops;
 	enum vq_direction direction;
 	uint16_t index;  /* ring number in the device: pair * 2 is receive, pair * 2 + 1 transmit */
 	uint16_t capacity; /* frames that anyone can have in hand at most; a ring may be longer */
+	/*
+	 * VQ_CONTENT, buffers of our own: how many of them the peer may have, filled or not; it may
+	 * be changed at any time, and the fewer they are, the sooner the cache has them. And how
+	 * many the last look at the ring found filled.
+	 */
+	uint16_t offered, waiting;
 	int notify_fd;   /* eventfd written to wake the peer (owned by the port) */
 	int notified_fd; /* eventfd the peer writes to wake us (owned by the port) */
 	/*

@@ -20,6 +20,8 @@ void lane_start(struct lane *lane, struct vq *vq, struct io *io, uint8_t hdr_len
 	lane->gathers = false;
 	lane->batch = LANE_MERGE_LEAST;
 	lane->batch_pause = 0;
+	lane->absences = 0;
+	lane->took_ns = lane->period_ns = now_ns();
 	/* a ring that comes back has kicks that were counted already */
 	lane->kicks_before = lane->counters.kicks - vq->counters.kicks;
 }

@@ -70,6 +70,9 @@ struct lane {
 	bool gathers;         /* the last batch was large and worth merging */
 	unsigned int batch;   /* frames to merge at once, at most */
 	unsigned int batch_pause; /* batches for which that stays as it is */
+	uint64_t took_ns;     /* when frames were found in the ring last */
+	uint64_t period_ns;   /* since when these are counted: */
+	unsigned int absences; /* long ones, after which many were found */
 
 	/* fd_to_vq */
 	struct fit *fit;      /* NULL: frames are read straight into the ring */

@@ -167,6 +167,35 @@ static void follow_merging(struct lane *lane, unsigned int n)
 	}
 }
 
+/*
+ * How many buffers the backend is offered follows how long we leave the ring alone. Few are
+ * enough, and stay in the cache, for one who comes back soon; but whoever often has to wait for
+ * a processor, and then finds many of them filled, would have needed more.
+ */
+#define ABSENCE_NS     500000u
+#define ABSENCE_PERIOD 250000000u
+#define ABSENCE_OFTEN  5u /* in a period */
+#define ABSENCE_SELDOM 1u
+
+/* @n frames were taken. */
+static void follow_absence(struct lane *lane, unsigned int n)
+{
+	struct vq *vq = lane->vq;
+	uint64_t now = now_ns();
+
+	lane->absences += now - lane->took_ns >= ABSENCE_NS &&
+			  MAX(n, vq->waiting) > VQ_OFFERED_LEAST / 2;
+	lane->took_ns = now;
+	if (now - lane->period_ns < ABSENCE_PERIOD)
+		return;
+	if (lane->absences >= ABSENCE_OFTEN)
+		vq->offered = vq->capacity;
+	else if (lane->absences <= ABSENCE_SELDOM)
+		vq->offered = (uint16_t)MIN(vq->capacity, VQ_OFFERED_LEAST);
+	lane->absences = 0;
+	lane->period_ns = now;
+}
+
 /* Takes a batch of frames and makes units of them. */
 static int take(struct lane *lane)
 {
@@ -179,6 +208,8 @@ static int take(struct lane *lane)
 	n = lane_take(lane, 0, want, 0, &error);
 	if (n && n < GATHER_FRAMES && lane->gathers && !error)
 		n = gather(lane, n, &error);
+	if (n)
+		follow_absence(lane, n);
 	lane_capture(lane, lane->frames, n);
 	lane->nunits = n;
 	if (n && lane->merge)

@@ -5,28 +5,27 @@
  * A queue owns a fixed number of tokens. A token is one buffer in shared memory
  * with the one or two descriptors that describe it (two where the legacy layout
  * wants the header in a descriptor of its own, 2.7.4.3 and 5.1.6.6); token t always
- * has the same descriptors and the same buffer, so that nothing the peer writes to
- * the descriptor table can mislead us: we never read it.
+ * has the same descriptors, and we remember its buffer, so that nothing the peer writes
+ * to the descriptor table can mislead us: we never read it.
  *
  * A token is in one place at a time:
  *
- *        SPACE: alloc / CONTENT: consume used entry
- *   FREE ───────────────► TAKEN ───── give ─────► AVAIL (the peer's)
- *    ▲                      │ untake                 │
- *    └──────────────────────┴──── SPACE: reclaim ────┘
+ *   SPACE:    FREE ── take ──► TAKEN ── give ──► AVAIL (the peer's) ── reclaim ──► FREE
+ *   CONTENT:  AVAIL (the peer's) ── take ──► TAKEN ── give ──► FREE ── offer ──► AVAIL
  *
- * (CONTENT has no FREE: its tokens go from AVAIL to TAKEN and back.) The peer's word
- * that it has used a token is only believed for tokens that are AVAIL.
+ * and back from TAKEN by untake. The peer's word that it has used a token is only believed
+ * for tokens that are AVAIL. Of the buffers of a receive queue the peer has as many as it is
+ * offered: with few of them each stays in the cache until it has been read.
  *
  * A span is a list of tokens linked by next[]. Buffers of a transmit queue are
  * taken last in, first out: the next frame goes where the cache is warm. A long one has
  * fewer buffers than tokens: those beyond are not used, unless it is in order.
  *
  * With VIRTIO_F_IN_ORDER (2.7.9) tokens become available, and are used, in the order of the
- * descriptor table, so that a token's number follows from an index. What is given before its
- * turn waits (GIVEN). The buffers of a transmit queue are then no longer tied to tokens, which
- * take turns: each frame would go where the cache is coldest. The used entries of a transmit
- * queue need not be read at all; those of a receive queue may stand for a batch.
+ * descriptor table, so that a token's number follows from an index. What is given to a transmit
+ * queue before its turn waits (GIVEN). Buffers are then no longer tied to tokens, which take
+ * turns: each frame would go where the cache is coldest. The used entries of a transmit queue
+ * need not be read at all; those of a receive queue may stand for a batch.
  */
 #include "virtio/vq_driver.h"
 
@@ -102,21 +101,21 @@ static void describe(struct vq_driver *d, uint16_t token, uint16_t buffer)
 }
 
 /*
- * Every receive token goes to the peer, every transmit buffer to the stack. Where these are fewer
- * than tokens, only IN_ORDER uses all tokens, and then with the buffer of the moment.
+ * Receive buffers that are offered go to the peer, all others to the stack. Where buffers are
+ * fewer than tokens, only IN_ORDER uses all tokens, and then with the buffer of the moment.
  */
 static void fill(struct vq_driver *d)
 {
 	uint16_t t, b;
 
 	for (t = 0; t < d->tokens; t++) {
-		describe(d, t, t % d->vq.capacity);
-		if (d->vq.direction == VQ_CONTENT)
-			expose(d, t);
+		d->buffer[t] = t % d->vq.capacity;
+		describe(d, t, d->buffer[t]);
 	}
-	if (d->vq.direction == VQ_SPACE)
-		for (b = d->vq.capacity; b > 0; b--)
-			d->free[d->nfree++] = (uint16_t)(b - 1);
+	for (t = 0; t < d->vq.offered; t++)
+		expose(d, t);
+	for (b = d->vq.capacity; b > d->vq.offered; b--)
+		d->free[d->nfree++] = (uint16_t)(b - 1);
 }
 
 static int allocate(struct vq_driver *d, struct pool *pool, uint16_t num)
@@ -168,6 +167,8 @@ int vq_driver_open(struct vq **out, struct pool *pool, const struct vq_driver_co
 	d->shift = d->per_token - 1;
 	d->tokens = (uint16_t)(c->num / d->per_token);
 	d->vq.capacity = count_buffers(c);
+	if (c->direction == VQ_CONTENT)
+		d->vq.offered = (uint16_t)MIN(d->vq.capacity, VQ_OFFERED_LEAST);
 	d->buf_size = buffer_size(c);
 	if (allocate(d, pool, c->num)) {
 		vq_driver_close(&d->vq);

@@ -74,7 +74,7 @@ static void prefetch(const struct vq_driver *d)
 {
 	uint16_t idx = (uint16_t)(d->used_idx + AHEAD);
 	uint32_t id = ring32(&d->ring, load_once32(&d->ring.vr.used->ring[idx & d->ring.mask].id));
-	const uint8_t *p = buffer_at(d, (uint16_t)(id >> d->shift) & (d->tokens - 1));
+	const uint8_t *p = buffer_of(d, (uint16_t)(id >> d->shift) & (d->tokens - 1));
 
 	__builtin_prefetch(p);
 	__builtin_prefetch(p + CACHE_LINE);
@@ -105,7 +105,7 @@ static int take_buffer(struct vq_driver *d, struct frame *f, const struct used_e
 	else
 		f->span.first = u->token;
 	*last = u->token;
-	return u->len > skip ? add_iov(d, f, buffer_at(d, u->token) + skip, u->len - skip) : 0;
+	return u->len > skip ? add_iov(d, f, buffer_of(d, u->token) + skip, u->len - skip) : 0;
 }
 
 /* How many buffers the frame that begins with @u spans; 0: not all are there yet. */
@@ -114,7 +114,7 @@ static int group_size(struct vq_driver *d, const struct used_entry *u,
 {
 	uint16_t n;
 
-	copy_hdr_in(d, buffer_at(d, u->token), hdr);
+	copy_hdr_in(d, buffer_of(d, u->token), hdr);
 	if (!d->mergeable)
 		return 1;
 	n = le16toh(hdr->num_buffers);
@@ -155,10 +155,13 @@ static int take_content(struct vq *vq, uint32_t min_bytes __attribute__((unused)
 
 	if (unlikely(vq->broken))
 		return vq->broken;
-	if (d->used_idx == d->used_seen && look_at_used(d))
-		return vq->broken;
-	if (d->used_idx == d->used_seen)
-		return 0;
+	if (d->used_idx == d->used_seen) {
+		if (look_at_used(d))
+			return vq->broken;
+		vq->waiting = d->used_seen - d->used_idx;
+		if (!vq->waiting)
+			return 0;
+	}
 	prefetch(d);
 	if (read_filled(d, d->ring.hdr_len, &u))
 		return vq->broken;
@@ -187,6 +190,21 @@ static void untake_content(struct vq *vq, struct span span)
 	d->withheld = false; /* what is next now was complete */
 }
 
+/* Gives free buffers to the peer, up to what it is offered; those last given first. */
+static inline void offer(struct vq_driver *d)
+{
+	while (d->nfree > 0 && d->outstanding + d->taken < d->vq.offered) {
+		uint16_t token = d->in_order ? token_at(d, d->avail_idx) : d->free[d->nfree - 1];
+
+		if (d->state[token] != TOKEN_FREE) /* it is still taken, and its turn (2.7.9) */
+			return;
+		d->nfree--;
+		if (d->in_order)
+			set_buffer(d, token, d->free[d->nfree]);
+		expose(d, token);
+	}
+}
+
 static void give_content(struct vq *vq, struct span span,
 			 uint32_t len __attribute__((unused)),
 			 const struct virtio_net_hdr_v1 *hdr __attribute__((unused)))
@@ -197,14 +215,11 @@ static void give_content(struct vq *vq, struct span span,
 
 	for (i = 0; i < span.count; i++, token = next) {
 		next = d->next[token];
-		if (d->in_order)
-			d->state[token] = TOKEN_GIVEN;
-		else
-			expose(d, token);
+		d->state[token] = TOKEN_FREE;
+		d->free[d->nfree++] = d->buffer[token];
 	}
-	if (d->in_order)
-		expose_in_order(d);
 	d->taken = (uint16_t)(d->taken - span.count);
+	offer(d);
 }
 
 static bool arm_content(struct vq *vq, bool on)

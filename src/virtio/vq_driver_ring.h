@@ -15,7 +15,7 @@
 #include "virtio/ring.h"
 #include "virtio/vnet_hdr.h"
 
-/* GIVEN: waits for those before it (IN_ORDER). */
+/* GIVEN: waits for those before it (SPACE, IN_ORDER). */
 enum token_state { TOKEN_FREE, TOKEN_TAKEN, TOKEN_GIVEN, TOKEN_AVAIL };
 
 struct vq_driver {
@@ -46,11 +46,11 @@ struct vq_driver {
 	uint8_t *state; /* [tokens] */
 	uint16_t *next; /* [tokens], links of a span */
 	uint16_t *free; /* [vq.capacity], stack: tokens, or IN_ORDER's buffers */
+	uint16_t *buffer; /* [tokens], the buffer that a token has: IN_ORDER it changes */
 
 	/* IN_ORDER */
 	uint16_t take_idx;   /* SPACE: where the next token taken will become available */
 	uint16_t read_idx;   /* CONTENT: next used entry to read */
-	uint16_t *buffer;    /* SPACE: [tokens], the buffer that a token has */
 	uint32_t *used_len;  /* CONTENT: [tokens], bytes written by the peer's account */
 };
 
@@ -66,6 +66,19 @@ int vq_driver_broken(struct vq_driver *d, int error, const char *why, uint32_t v
 static inline uint8_t *buffer_at(const struct vq_driver *d, uint16_t buffer)
 {
 	return d->buffers + (size_t)buffer * d->buf_size;
+}
+
+static inline uint8_t *buffer_of(const struct vq_driver *d, uint16_t token)
+{
+	return buffer_at(d, d->buffer[token]);
+}
+
+/* Gives a token a buffer, which its descriptor has to say: it is the only one (IN_ORDER). */
+static inline void set_buffer(struct vq_driver *d, uint16_t token, uint16_t buffer)
+{
+	d->buffer[token] = buffer;
+	d->ring.vr.desc[token].addr =
+		ring64(&d->ring, d->guest_base + (uint64_t)buffer * d->buf_size);
 }
 
 /* Where a token stands among all: IN_ORDER it follows from the index. */

@@ -64,7 +64,7 @@ static int take_space(struct vq *vq, uint32_t min_bytes, struct frame *f)
 	f->span = (struct span){ .first = token, .count = 1 };
 	f->len = room;
 	f->iovcnt = 2;
-	f->iov[1].iov_base = buffer_at(d, d->buffer[token]) + d->ring.hdr_len;
+	f->iov[1].iov_base = buffer_of(d, token) + d->ring.hdr_len;
 	f->iov[1].iov_len = f->len;
 	return 1;
 }
@@ -103,7 +103,7 @@ static void give_space(struct vq *vq, struct span span, uint32_t len,
 	uint16_t token = span.first;
 	struct vring_desc *desc = &d->ring.vr.desc[token << d->shift];
 
-	copy_hdr_out(d, buffer_at(d, d->buffer[token]), hdr);
+	copy_hdr_out(d, buffer_of(d, token), hdr);
 	if (d->per_token == 2)
 		store_once32(&desc[1].len, ring32(&d->ring, len));
 	else
@@ -113,7 +113,7 @@ static void give_space(struct vq *vq, struct span span, uint32_t len,
 		expose(d, token);
 		return;
 	}
-	desc[0].addr = ring64(&d->ring, d->guest_base + (uint64_t)d->buffer[token] * d->buf_size);
+	set_buffer(d, token, d->buffer[token]);
 	d->state[token] = TOKEN_GIVEN;
 	expose_in_order(d);
 }

@@ -141,6 +141,9 @@ static void our_move(struct fuzz *z, uint8_t op)
 	case 5:
 		held_arm(&z->held);
 		break;
+	case 6:
+		z->rig.vq->offered = input8(&z->in) % (z->rig.vq->capacity + 1u);
+		break;
 	default:
 		vq_arm(z->rig.vq, false);
 		break;

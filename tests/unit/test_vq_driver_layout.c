@@ -231,6 +231,62 @@ static void test_modern_transmit(void **state)
 	assert_int_equal(seen.num_buffers, 0);
 }
 
+/* ---- as many receive buffers as are offered ---- */
+
+/* The peer fills whatever it has; returns how many that were. */
+static unsigned int fill_all(struct ring_rig *rig)
+{
+	unsigned int n = 0;
+
+	while (ring_rig_fill(rig, 1, 60, (uint8_t)n) >= 0)
+		n++;
+	ring_rig_publish(rig);
+	return n;
+}
+
+static void take_and_give_all(struct ring_rig *rig, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		assert_int_equal(ring_rig_take(rig, 0, 0), 1);
+		assert_int_equal(first_byte(&rig->frames[0]), i & 0xff);
+		vq_give(rig->vq, rig->frames[0].span, 0, NULL);
+	}
+	assert_int_equal(ring_rig_take(rig, 0, 0), 0);
+	vq_flush(rig->vq);
+}
+
+static void follow_offers(void **state, uint64_t features)
+{
+	static const uint16_t offers[] = { 4096, 4096, 2048, 100, 4096, 2048 };
+	struct ring_rig *rig = receive_queue(state, 4096, features);
+	unsigned int n = fill_all(rig), i;
+
+	assert_int_equal(n, VQ_OFFERED_LEAST);
+	for (i = 0; i < ARRAY_SIZE(offers); i++) {
+		rig->vq->offered = offers[i];
+		take_and_give_all(rig, n);
+		n = fill_all(rig);
+		assert_int_equal(n, offers[i]);
+	}
+	assert_int_equal(ring_rig_take(rig, 0, 0), 1);
+	assert_int_equal(rig->vq->waiting, n);
+	assert_int_equal(rig->vq->broken, 0);
+}
+
+static void test_offered(void **state)
+{
+	follow_offers(state, MRG);
+}
+
+static void test_offered_in_order(void **state)
+{
+	follow_offers(state, MRG | FEATURE(F_IN_ORDER));
+}
+
+/* ---- a long transmit ring ---- */
+
 #define LONG_RING 1024
 #define TRANSMIT_BUFFERS 256
 
@@ -338,6 +394,8 @@ int main(void)
 		T(test_legacy_receive),
 		T(test_legacy_transmit),
 		T(test_modern_transmit),
+		T(test_offered),
+		T(test_offered_in_order),
 		T(test_long_transmit_ring),
 		T(test_long_transmit_ring_in_order),
 		T(test_long_transmit_ring_legacy),

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/util.h"
 #include "lane_rig.h"
@@ -236,6 +237,33 @@ static void drain_broken(void **state)
 	lane_rig_assert_sound(b);
 }
 
+/* Whoever is often away for long, and then finds much in the ring, offers more buffers. */
+static void offered_by_absence(void **state)
+{
+	const uint64_t period = 300000000;
+	struct lane_rig *b = lane_rig_begin(state, VQ_CONTENT, 150);
+	struct vq *vq = &b->q.vq;
+
+	vq->capacity = 2 * VQ_OFFERED_LEAST;
+	vq->offered = VQ_OFFERED_LEAST;
+	vq->waiting = VQ_OFFERED_LEAST - 1;
+	b->lane.absences = 4;
+	usleep(1000);
+	assert_int_equal(vq_to_fd_run(&b->lane), 64);
+	assert_int_equal(b->lane.absences, 5);
+	assert_int_equal(vq->offered, VQ_OFFERED_LEAST);
+	b->lane.period_ns -= period;
+	assert_int_equal(vq_to_fd_run(&b->lane), 64);
+	assert_int_equal(vq->offered, vq->capacity);
+	assert_int_equal(b->lane.absences, 0);
+	vq->waiting = 10;
+	usleep(1000);
+	b->lane.period_ns -= period;
+	assert_int_equal(vq_to_fd_run(&b->lane), 22);
+	assert_int_equal(vq->offered, VQ_OFFERED_LEAST);
+	lane_rig_assert_sound(b);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest plain[] = {
@@ -244,7 +272,7 @@ int main(void)
 		LANE_RIG_PLAIN(to_fd_broken),
 		LANE_RIG_PLAIN(to_fd_stopped),	LANE_RIG_PLAIN(to_fd_drops),
 		LANE_RIG_PLAIN(drain),		LANE_RIG_PLAIN(drain_nothing),
-		LANE_RIG_PLAIN(drain_broken),
+		LANE_RIG_PLAIN(drain_broken),	LANE_RIG_PLAIN(offered_by_absence),
 	};
 	static const struct CMUnitTest uring[] = {
 		LANE_RIG_URING(to_fd_in_order), LANE_RIG_URING(to_fd_pieces),
