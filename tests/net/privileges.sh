@@ -23,11 +23,12 @@ chmod 755 "$TMP"
 # field NAME FIELD: of each of its threads, once if all are the same
 field() { sort -u < <(sed -n "s/^$2:[[:blank:]]*//p" "/proc/${PID[$1]}"/task/*/status) | tr -s '\t ' '  '; }
 
-# has NAME FIELD VALUE
-has() {
+# has NAME FIELD VALUE: once the thread of the self-test, which has none, has ended
+has() { wait_until 5 field_is "$@" || fail "$1 has $2 '$(field "$1" "$2")', not '$3'"; }
+field_is() {
   local value
   value=$(field "$1" "$2")
-  [ "${value% }" = "$3" ] || fail "$1 has $2 '$value', not '$3'"
+  [ "${value% }" = "$3" ]
 }
 
 # capabilities_are NAME EFFECTIVE: and no others anywhere
