@@ -170,7 +170,8 @@ static void follow_merging(struct lane *lane, unsigned int n)
 /*
  * How many buffers the backend is offered follows how long we leave the ring alone. Few are
  * enough, and stay in the cache, for one who comes back soon; but whoever often has to wait for
- * a processor, and then finds many of them filled, would have needed more.
+ * a processor, or has to do with large batches for as long, and then finds many of them filled,
+ * would have needed more.
  */
 #define ABSENCE_NS     500000u
 #define ABSENCE_PERIOD 250000000u

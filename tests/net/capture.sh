@@ -48,7 +48,7 @@ capture_ends() {
 }
 # capture_end NAME SIGNAL PATTERN
 capture_end() {
-  sleep 0.2 # the last frames
+  sleep "$([ "${SANITIZERS:-no}" = no ] && echo 0.3 || echo 1)" # the last frames
   kill -"$2" "${PID[$1]}"
   capture_ends "$1" 0 "$3"
 }
