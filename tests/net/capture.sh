@@ -28,14 +28,10 @@ capture_start() {
   PID[$name]=$!
   LIB_PIDS+=("$!")
   begun=$((begun + 1))
-  wait_until 5 capture_is_on || fail "$name does not begin: $(cat "$TMP/$name.err")"
+  wait_until 5 capture_is_on "${PID[$name]}" || fail "$name does not begin: $(cat "$TMP/$name.err")"
 }
-# a reader has what the workers have already
-capture_is_on() {
-  local readers
-  readers=$(grep -ls vubridge-capture /proc/[0-9]*/maps | grep -v "^/proc/${PID[va]}/" || true)
-  [ -n "$readers" ]
-}
+# this reader, and not that of a test beside, has what the workers have already
+capture_is_on() { grep -qs vubridge-capture "/proc/$1/maps"; }
 capture_is_off() { [ -z "$(find "/proc/${PID[va]}/fd" -lname '*vubridge-capture*')" ]; }
 # capture_ends NAME STATUS PATTERN: it ends by itself, and says so
 capture_ends() {
@@ -48,7 +44,7 @@ capture_ends() {
 }
 # capture_end NAME SIGNAL PATTERN
 capture_end() {
-  sleep "$([ "${SANITIZERS:-no}" = no ] && echo 0.3 || echo 1)" # the last frames
+  sleep 0.2 # the last frames
   kill -"$2" "${PID[$1]}"
   capture_ends "$1" 0 "$3"
 }
@@ -192,14 +188,14 @@ done
   tshark -r - -T fields -e icmp.type >"$TMP/pipe" 2>"$TMP/tshark.err" &
 pid=$!
 LIB_PIDS+=("$pid")
-wait_until 5 capture_is_on || fail "capture -: $(cat "$TMP/pipe.err")"
+wait_until 5 capture_is_on "$(jobs -p %%)" || fail "capture -: $(cat "$TMP/pipe.err")"
 in_ns "$NS_A" ping -q -c 2 -i 0.05 10.0.0.2 >/dev/null
 wait "$pid" || fail "tshark reads no pipe: $(cat "$TMP/tshark.err" "$TMP/pipe.err")"
 [ "$(tr '\n' ' ' <"$TMP/pipe")" = '8 0 8 0 ' ] || fail "capture -: $(cat "$TMP/pipe")"
 "$VUBCTL" -j -i "$ctl" capture "$file" --count 2 >"$TMP/json" &
 pid=$!
 LIB_PIDS+=("$pid")
-wait_until 5 capture_is_on || fail "capture -j"
+wait_until 5 capture_is_on "$pid" || fail "capture -j"
 in_ns "$NS_A" ping -q -c 2 -i 0.05 10.0.0.2 >/dev/null
 wait "$pid" || fail "capture -j: status $?"
 jq -e --arg file "$file" '.captured == 2 and .dropped == 0 and .file == $file' "$TMP/json" >/dev/null ||
