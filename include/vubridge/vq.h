@@ -5,7 +5,7 @@
  *
  *   direction  | role   | take yields                     | give means
  *   -----------+--------+---------------------------------+---------------------------
- *   VQ_CONTENT | driver | a used buffer of ours, filled   | available again, empty
+ *   VQ_CONTENT | driver | a used buffer of ours, filled   | free, or available again
  *   VQ_CONTENT | device | an available chain, readable    | used, length 0
  *   VQ_SPACE   | driver | a free buffer of ours           | available, with its length
  *   VQ_SPACE   | device | an available chain, writable    | used, with its length
@@ -52,9 +52,9 @@ struct vq {
 	uint16_t index;  /* ring number in the device: pair * 2 is receive, pair * 2 + 1 transmit */
 	uint16_t capacity; /* frames that anyone can have in hand at most; a ring may be longer */
 	/*
-	 * VQ_CONTENT, buffers of our own: how many of them the peer may have, filled or not; it may
-	 * be changed at any time, and the fewer they are, the sooner the cache has them. And how
-	 * many the last look at the ring found filled.
+	 * VQ_CONTENT of a driver: how many buffers the peer and whoever has taken them may have in
+	 * all, not 0; what does not fit any more is kept back when it is given. The fewer they are,
+	 * the sooner the cache has them. And how many the last look at the ring found filled.
 	 */
 	uint16_t offered, waiting;
 	int notify_fd;   /* eventfd written to wake the peer (owned by the port) */
@@ -96,7 +96,7 @@ static inline void vq_give(struct vq *vq, struct span span, uint32_t len,
 	vq->ops->give(vq, span, len, hdr);
 }
 
-/* Publishes all that was given: one index write, at most one notification. */
+/* Publishes all that was given and is not kept back: one index write, at most one notification. */
 static inline void vq_flush(struct vq *vq)
 {
 	vq->ops->flush(vq);

@@ -15,7 +15,7 @@
 
 #include <stdbool.h>
 
-/* Frames in one batch at most: half of a ring, as long as it is by itself. */
+/* Frames in one batch at most: as many as a ring offers by itself, half of what it has. */
 #define MERGE_BATCH 2048u
 /* The iovecs of all of them together, headers included. */
 #define MERGE_PIECES (2 * MERGE_BATCH + FRAME_IOV_MAX)

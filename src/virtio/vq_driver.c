@@ -2,11 +2,11 @@
 /*
  * Theory of operation
  *
- * A queue owns a fixed number of tokens. A token is one buffer in shared memory
- * with the one or two descriptors that describe it (two where the legacy layout
- * wants the header in a descriptor of its own, 2.7.4.3 and 5.1.6.6); token t always
- * has the same descriptors, and we remember its buffer, so that nothing the peer writes
- * to the descriptor table can mislead us: we never read it.
+ * A queue owns a fixed number of tokens. A token is the one or two descriptors of a
+ * buffer in shared memory (two where the legacy layout wants the header in a descriptor
+ * of its own, 2.7.4.3 and 5.1.6.6); token t always has the same descriptors, and we
+ * remember its buffer, so that nothing the peer writes to the descriptor table can
+ * mislead us: we never read it.
  *
  * A token is in one place at a time:
  *
@@ -17,9 +17,9 @@
  * for tokens that are AVAIL. Of the buffers of a receive queue the peer has as many as it is
  * offered: with few of them each stays in the cache until it has been read.
  *
- * A span is a list of tokens linked by next[]. Buffers of a transmit queue are
- * taken last in, first out: the next frame goes where the cache is warm. A long one has
- * fewer buffers than tokens: those beyond are not used, unless it is in order.
+ * A span is a list of tokens linked by next[]. Free buffers are used last in, first
+ * out: the next frame goes where the cache is warm. A long transmit queue has fewer of
+ * them than tokens: those beyond are not used, unless it is in order.
  *
  * With VIRTIO_F_IN_ORDER (2.7.9) tokens become available, and are used, in the order of the
  * descriptor table, so that a token's number follows from an index. What is given to a transmit
@@ -80,11 +80,11 @@ size_t vq_driver_size(const struct vq_driver_config *c)
 	       ALIGN_UP((size_t)count_buffers(c) * buffer_size(c), RING_ALIGN);
 }
 
-static void describe(struct vq_driver *d, uint16_t token, uint16_t buffer)
+static void describe(struct vq_driver *d, uint16_t token)
 {
 	struct ring *r = &d->ring;
 	struct vring_desc *desc = &r->vr.desc[token * d->per_token];
-	uint64_t addr = d->guest_base + (uint64_t)buffer * d->buf_size;
+	uint64_t addr = guest_addr_of(d, token);
 	uint16_t flags = d->vq.direction == VQ_CONTENT ? VRING_DESC_F_WRITE : 0;
 	uint32_t head = d->per_token == 2 ? d->ring.hdr_len : d->buf_size;
 
@@ -110,7 +110,7 @@ static void fill(struct vq_driver *d)
 
 	for (t = 0; t < d->tokens; t++) {
 		d->buffer[t] = t % d->vq.capacity;
-		describe(d, t, d->buffer[t]);
+		describe(d, t);
 	}
 	for (t = 0; t < d->vq.offered; t++)
 		expose(d, t);

@@ -27,8 +27,8 @@ struct vq_driver_addrs {
 size_t vq_driver_size(const struct vq_driver_config *config);
 
 /*
- * Makes a queue in @pool; a receive queue is filled with empty buffers, not yet
- * published (the first flush does that). 0, -ENOMEM or -EINVAL.
+ * Makes a queue in @pool; a receive queue gives the peer as many empty buffers as it
+ * offers by itself, not yet published (the first flush does that). 0, -ENOMEM or -EINVAL.
  */
 int vq_driver_open(struct vq **out, struct pool *pool, const struct vq_driver_config *config);
 /* Forgets the queue, NULL-safe; its memory goes with the pool. */

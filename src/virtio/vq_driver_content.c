@@ -198,9 +198,9 @@ static inline void offer(struct vq_driver *d)
 
 		if (d->state[token] != TOKEN_FREE) /* it is still taken, and its turn (2.7.9) */
 			return;
-		d->nfree--;
+		d->buffer[token] = d->free[--d->nfree];
 		if (d->in_order)
-			set_buffer(d, token, d->free[d->nfree]);
+			follow_buffer(d, token);
 		expose(d, token);
 	}
 }

@@ -73,12 +73,16 @@ static inline uint8_t *buffer_of(const struct vq_driver *d, uint16_t token)
 	return buffer_at(d, d->buffer[token]);
 }
 
-/* Gives a token a buffer, which its descriptor has to say: it is the only one (IN_ORDER). */
-static inline void set_buffer(struct vq_driver *d, uint16_t token, uint16_t buffer)
+/* Where the device finds the buffer of a token. */
+static inline uint64_t guest_addr_of(const struct vq_driver *d, uint16_t token)
 {
-	d->buffer[token] = buffer;
-	d->ring.vr.desc[token].addr =
-		ring64(&d->ring, d->guest_base + (uint64_t)buffer * d->buf_size);
+	return d->guest_base + (uint64_t)d->buffer[token] * d->buf_size;
+}
+
+/* IN_ORDER: the descriptor of a token, which has but one, follows its buffer. */
+static inline void follow_buffer(struct vq_driver *d, uint16_t token)
+{
+	d->ring.vr.desc[token].addr = ring64(&d->ring, guest_addr_of(d, token));
 }
 
 /* Where a token stands among all: IN_ORDER it follows from the index. */

@@ -113,7 +113,7 @@ static void give_space(struct vq *vq, struct span span, uint32_t len,
 		expose(d, token);
 		return;
 	}
-	set_buffer(d, token, d->buffer[token]);
+	follow_buffer(d, token);
 	d->state[token] = TOKEN_GIVEN;
 	expose_in_order(d);
 }
