@@ -154,13 +154,12 @@ static void write_packet(struct rig *rig, uint8_t *to, uint32_t payload)
 /* A batch of frames that the device has put into the ring. */
 static STEP void step_take(struct rig *rig)
 {
-	for (rig->taken = 0; rig->taken < BATCH; rig->taken++) {
-		struct frame *f = &rig->frames[rig->taken];
+	struct frame *f = rig->frames;
 
-		frame_init(f, rig->iovs[rig->taken], FRAME_IOV_MAX, 12);
-		if (vq_take(rig->driver, 0, f) <= 0)
-			break;
-	}
+	rig->taken = 0;
+	frame_init(f, rig->iovs[0], FRAME_IOV_MAX, 12);
+	if (vq_take(rig->driver, 0, f) > 0)
+		rig->taken = 1 + vq_take_plain(rig->driver, f + 1, BATCH - 1, rig->iovs[1], 12);
 }
 
 /* Their buffers back to the ring, in one flush. */

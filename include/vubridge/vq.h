@@ -35,6 +35,9 @@ struct vq;
 
 struct vq_ops {
 	int (*take)(struct vq *vq, uint32_t min_bytes, struct frame *f);
+	/* may be NULL */
+	unsigned int (*take_plain)(struct vq *vq, struct frame *frames, unsigned int n,
+				   struct iovec *iov, uint8_t hdr_len);
 	void (*untake)(struct vq *vq, struct span span);
 	void (*give)(struct vq *vq, struct span span, uint32_t len,
 		     const struct virtio_net_hdr_v1 *hdr);
@@ -78,6 +81,18 @@ struct vq {
 static inline int vq_take(struct vq *vq, uint32_t min_bytes, struct frame *f)
 {
 	return vq->ops->take(vq, min_bytes, f);
+}
+
+/*
+ * The quick way for plain frames of content: in one piece each, with headers that say nothing.
+ * Takes up to @n of them, as long as nothing else comes next, into @frames as frame_init makes
+ * them of @hdr_len, with two iovecs each from @iov on. Returns how many; if those are not all,
+ * vq_take tells what is next.
+ */
+static inline unsigned int vq_take_plain(struct vq *vq, struct frame *frames, unsigned int n,
+					 struct iovec *iov, uint8_t hdr_len)
+{
+	return vq->ops->take_plain ? vq->ops->take_plain(vq, frames, n, iov, hdr_len) : 0;
 }
 
 /* Returns an unused span; of several, the newest first. */

@@ -26,6 +26,17 @@ void lane_start(struct lane *lane, struct vq *vq, struct io *io, uint8_t hdr_len
 	lane->kicks_before = lane->counters.kicks - vq->counters.kicks;
 }
 
+/* Plain frames behind the @n there are, with iovecs from *iov on and before @last. */
+static unsigned int take_plain(struct lane *lane, unsigned int n, unsigned int want,
+			       struct iovec **iov, const struct iovec *last)
+{
+	unsigned int room = MIN(want - n, (unsigned int)(last - *iov) / 2), taken;
+
+	taken = vq_take_plain(lane->vq, lane->frames + n, room, *iov, lane->hdr_len);
+	*iov += (size_t)taken * 2;
+	return n + taken;
+}
+
 unsigned int lane_take(struct lane *lane, unsigned int have, unsigned int want, uint32_t min_bytes,
 		       int *error)
 {
@@ -37,9 +48,13 @@ unsigned int lane_take(struct lane *lane, unsigned int have, unsigned int want, 
 	if (n)
 		iov = lane->frames[n - 1].iov + lane->frames[n - 1].iovcnt;
 	while (n < want && iov <= last) {
-		struct frame *f = &lane->frames[n];
+		struct frame *f;
 		int r;
 
+		n = take_plain(lane, n, want, &iov, last);
+		if (n == want)
+			break;
+		f = &lane->frames[n];
 		frame_init(f, iov, FRAME_IOV_MAX, lane->hdr_len);
 		r = vq_take(lane->vq, min_bytes, f);
 		if (r <= 0) {

@@ -24,8 +24,10 @@
  * With VIRTIO_F_IN_ORDER (2.7.9) tokens become available, and are used, in the order of the
  * descriptor table, so that a token's number follows from an index. What is given to a transmit
  * queue before its turn waits (GIVEN). Buffers are then no longer tied to tokens, which take
- * turns: each frame would go where the cache is coldest. The used entries of a transmit queue
- * need not be read at all; those of a receive queue may stand for a batch.
+ * turns: each frame would go where the cache is coldest. Of a transmit queue the next token has
+ * the warmest buffer; of a receive queue as many buffers as are offered take turns, too. The used
+ * entries of a transmit queue need not be read at all; those of a receive queue may stand for a
+ * batch.
  */
 #include "virtio/vq_driver.h"
 
@@ -101,8 +103,8 @@ static void describe(struct vq_driver *d, uint16_t token)
 }
 
 /*
- * Receive buffers that are offered go to the peer, all others to the stack. Where buffers are
- * fewer than tokens, only IN_ORDER uses all tokens, and then with the buffer of the moment.
+ * Receive buffers that are offered go to the peer, all others wait. Where buffers are fewer
+ * than tokens, only IN_ORDER uses all tokens, and then with the buffer of the moment.
  */
 static void fill(struct vq_driver *d)
 {
@@ -112,8 +114,12 @@ static void fill(struct vq_driver *d)
 		d->buffer[t] = t % d->vq.capacity;
 		describe(d, t);
 	}
-	for (t = 0; t < d->vq.offered; t++)
+	for (t = 0; t < d->vq.offered; t++) {
+		d->held[t] = true;
 		expose(d, t);
+	}
+	if (d->in_order && d->vq.direction == VQ_CONTENT)
+		return;
 	for (b = d->vq.capacity; b > d->vq.offered; b--)
 		d->free[d->nfree++] = (uint16_t)(b - 1);
 }
@@ -127,9 +133,10 @@ static int allocate(struct vq_driver *d, struct pool *pool, uint16_t num)
 	d->next = alloc_lines(d->tokens * sizeof(*d->next));
 	d->free = alloc_lines(d->vq.capacity * sizeof(*d->free));
 	d->buffer = alloc_lines(d->tokens * sizeof(*d->buffer));
+	d->held = alloc_lines(d->vq.capacity * sizeof(*d->held));
 	d->used_len = alloc_lines(d->tokens * sizeof(*d->used_len));
 	if (!memory || !d->buffers || !d->state || !d->next || !d->free || !d->buffer ||
-	    !d->used_len)
+	    !d->held || !d->used_len)
 		return -ENOMEM;
 	d->guest_base = pool_guest_addr(pool, d->buffers);
 	vring_init(&d->ring.vr, num, memory, RING_ALIGN);
@@ -163,6 +170,7 @@ int vq_driver_open(struct vq **out, struct pool *pool, const struct vq_driver_co
 	d->rules = vnet_hdr_rules_from_device(c->features);
 	d->mergeable = feature_has(c->features, VIRTIO_NET_F_MRG_RXBUF);
 	d->in_order = feature_has(c->features, VIRTIO_F_IN_ORDER);
+	d->plain = d->ring.little && d->mergeable;
 	d->per_token = descriptors_per_token(c);
 	d->shift = d->per_token - 1;
 	d->tokens = (uint16_t)(c->num / d->per_token);
@@ -190,6 +198,7 @@ void vq_driver_close(struct vq *vq)
 	free(d->next);
 	free(d->free);
 	free(d->buffer);
+	free(d->held);
 	free(d->used_len);
 	free(d);
 }

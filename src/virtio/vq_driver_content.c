@@ -26,7 +26,7 @@ static int add_iov(struct vq_driver *d, struct frame *f, uint8_t *base, uint32_t
 	if (unlikely(f->iovcnt == f->iovmax))
 		return vq_driver_broken(d, -EPROTO, "frame scattered over too many buffers",
 					f->span.count);
-	f->iov[f->iovcnt++] = (struct iovec){ .iov_base = base, .iov_len = len };
+	f->iov[f->iovcnt++] = (struct iovec){.iov_base = base, .iov_len = len};
 	f->len += len;
 	if (unlikely(f->len > FRAME_LEN_MAX))
 		return vq_driver_broken(d, -EPROTO, "frame longer than any may be", f->len);
@@ -175,6 +175,97 @@ static int take_content(struct vq *vq, uint32_t min_bytes __attribute__((unused)
 	return n;
 }
 
+/* ---- taking many at once ---- */
+
+/* What take_plain reads again for each frame, side by side. */
+struct plain {
+	const struct vring_used_elem *used;
+	uint8_t *buffers, *state;
+	const uint16_t *buffer;
+	uint32_t *used_len;
+	size_t buf_size;
+	uint16_t mask; /* tokens are as many as entries */
+	bool in_order;
+};
+
+static inline uint8_t *plain_buffer(const struct plain *r, uint32_t token)
+{
+	return r->buffers + r->buffer[token] * r->buf_size;
+}
+
+/* As prefetch(). */
+static inline void prefetch_plain(const struct plain *r, uint16_t idx)
+{
+	uint32_t id = le32toh(load_once32(&r->used[idx & r->mask].id));
+	const uint8_t *p = plain_buffer(r, id & r->mask);
+
+	__builtin_prefetch(p);
+	__builtin_prefetch(p + CACHE_LINE);
+}
+
+/* Takes the buffer at @idx if it is a plain frame: all that take_content would check. */
+static inline bool take_one_plain(const struct plain *r, uint16_t idx, struct frame *f,
+				  struct iovec *iov, uint8_t hdr_len)
+{
+	const struct vring_used_elem *e = &r->used[idx & r->mask];
+	uint32_t id = le32toh(load_once32(&e->id));
+	uint32_t len = le32toh(load_once32(&e->len));
+	uint8_t *p;
+
+	if (unlikely(id > r->mask || r->state[id] != TOKEN_AVAIL || len > r->buf_size ||
+		     len <= sizeof(f->hdr) || (r->in_order && id != (idx & r->mask))))
+		return false;
+	p = plain_buffer(r, id);
+	memcpy(&f->hdr, p, sizeof(f->hdr));
+	if (unlikely(!vnet_hdr_is_empty(&f->hdr) || f->hdr.num_buffers != htole16(1)))
+		return false;
+	r->state[id] = TOKEN_TAKEN;
+	r->used_len[id] = len; /* for whom it is taken again */
+	f->len = len - (uint32_t)sizeof(f->hdr);
+	f->span = (struct span){.first = (uint16_t)id, .count = 1};
+	f->iovcnt = f->iovmax = 2;
+	f->iov = iov;
+	iov[0] = (struct iovec){.iov_base = &f->hdr, .iov_len = hdr_len};
+	iov[1] = (struct iovec){.iov_base = p + sizeof(f->hdr), .iov_len = f->len};
+	return true;
+}
+
+/* Among what the last look found; whatever is not plain, or wrong, is left to take_content. */
+static unsigned int take_plain(struct vq *vq, struct frame *frames, unsigned int n,
+			       struct iovec *iov, uint8_t hdr_len)
+{
+	struct vq_driver *d = to_driver(vq);
+	const struct plain r = {
+		.used = d->ring.vr.used->ring,
+		.buffers = d->buffers,
+		.state = d->state,
+		.buffer = d->buffer,
+		.used_len = d->used_len,
+		.buf_size = d->buf_size,
+		.mask = d->ring.mask,
+		.in_order = d->in_order,
+	};
+	uint16_t idx = d->used_idx;
+	unsigned int i;
+
+	/* in the midst of a batch that one entry stands for there are no others to read */
+	if (!d->plain || (d->in_order && d->read_idx != idx) || unlikely(vq->broken))
+		return 0;
+	n = MIN(n, (unsigned int)(uint16_t)(d->used_seen - idx));
+	for (i = 0; i < n; i++, idx++, iov += 2) {
+		prefetch_plain(&r, (uint16_t)(idx + AHEAD));
+		if (!take_one_plain(&r, idx, &frames[i], iov, hdr_len))
+			break;
+	}
+	d->used_idx = idx;
+	if (d->in_order)
+		d->read_idx = idx;
+	d->outstanding = (uint16_t)(d->outstanding - i);
+	d->taken = (uint16_t)(d->taken + i);
+	d->withheld = d->withheld && i == 0;
+	return i;
+}
+
 /* Spans come back newest first, so the used entries need only be read again. */
 static void untake_content(struct vq *vq, struct span span)
 {
@@ -190,36 +281,83 @@ static void untake_content(struct vq *vq, struct span span)
 	d->withheld = false; /* what is next now was complete */
 }
 
-/* Gives free buffers to the peer, up to what it is offered; those last given first. */
-static inline void offer(struct vq_driver *d)
-{
-	while (d->nfree > 0 && d->outstanding + d->taken < d->vq.offered) {
-		uint16_t token = d->in_order ? token_at(d, d->avail_idx) : d->free[d->nfree - 1];
+/* ---- giving back, in any order ---- */
 
-		if (d->state[token] != TOKEN_FREE) /* it is still taken, and its turn (2.7.9) */
-			return;
-		d->buffer[token] = d->free[--d->nfree];
-		if (d->in_order)
-			follow_buffer(d, token);
-		expose(d, token);
-	}
+/*
+ * IN_ORDER tokens take turns, and buffers with them: as many as are offered, or the power of two
+ * above, so that each comes back to the same tokens, and their descriptors, which the peer has in
+ * its cache, stay as they are. They change only with what is offered.
+ */
+static inline uint16_t buffer_in_turn(const struct vq_driver *d, uint16_t token)
+{
+	unsigned int bits = 32u - (unsigned int)__builtin_clz((d->vq.offered - 1u) | 1u);
+
+	return token & (uint16_t)((1u << bits) - 1);
 }
 
-static void give_content(struct vq *vq, struct span span,
-			 uint32_t len __attribute__((unused)),
+/* Whether the next in turn could be offered: it, or its buffer, may still be taken (2.7.9). */
+static inline bool offer_in_order(struct vq_driver *d)
+{
+	uint16_t token = token_at(d, d->avail_idx);
+	uint16_t buffer = buffer_in_turn(d, token);
+
+	if (d->state[token] != TOKEN_FREE || d->held[buffer])
+		return false;
+	d->held[buffer] = true;
+	if (unlikely(d->buffer[token] != buffer)) {
+		d->buffer[token] = buffer;
+		follow_buffer(d, token);
+	}
+	expose(d, token);
+	return true;
+}
+
+static inline bool has_enough(const struct vq_driver *d)
+{
+	return d->outstanding + d->taken >= d->vq.offered;
+}
+
+static void give_in_order(struct vq_driver *d, struct span span)
+{
+	uint16_t token = span.first;
+	uint16_t i;
+
+	for (i = 0; i < span.count; i++, token = d->next[token]) {
+		d->state[token] = TOKEN_FREE;
+		d->held[d->buffer[token]] = false;
+	}
+	while (!has_enough(d) && offer_in_order(d))
+		;
+}
+
+static void give_any(struct vq_driver *d, struct span span)
+{
+	uint16_t token = span.first;
+	uint16_t i;
+
+	for (i = 0; i < span.count; i++, token = d->next[token]) {
+		if (likely(!has_enough(d))) {
+			expose(d, token);
+		} else {
+			d->state[token] = TOKEN_FREE;
+			d->free[d->nfree++] = token;
+		}
+	}
+	/* more are offered than before */
+	while (!has_enough(d) && d->nfree > 0)
+		expose(d, d->free[--d->nfree]);
+}
+
+static void give_content(struct vq *vq, struct span span, uint32_t len __attribute__((unused)),
 			 const struct virtio_net_hdr_v1 *hdr __attribute__((unused)))
 {
 	struct vq_driver *d = to_driver(vq);
-	uint16_t token = span.first;
-	uint16_t i, next;
 
-	for (i = 0; i < span.count; i++, token = next) {
-		next = d->next[token];
-		d->state[token] = TOKEN_FREE;
-		d->free[d->nfree++] = d->buffer[token];
-	}
 	d->taken = (uint16_t)(d->taken - span.count);
-	offer(d);
+	if (d->in_order)
+		give_in_order(d, span);
+	else
+		give_any(d, span);
 }
 
 static bool arm_content(struct vq *vq, bool on)
@@ -245,6 +383,7 @@ static bool arm_content(struct vq *vq, bool on)
 
 const struct vq_ops vq_driver_content_ops = {
 	.take = take_content,
+	.take_plain = take_plain,
 	.untake = untake_content,
 	.give = give_content,
 	.flush = vq_driver_flush,

@@ -24,6 +24,7 @@ struct vq_driver {
 	struct vnet_hdr_rules rules;
 	bool mergeable; /* frames may span several buffers */
 	bool in_order;  /* VIRTIO_F_IN_ORDER */
+	bool plain;     /* CONTENT: the usual layout, of which take_plain knows */
 
 	uint16_t tokens;   /* how many there are, of which not all may have a buffer */
 	uint8_t per_token; /* descriptors each: 1 or 2 ... */
@@ -45,8 +46,9 @@ struct vq_driver {
 
 	uint8_t *state; /* [tokens] */
 	uint16_t *next; /* [tokens], links of a span */
-	uint16_t *free; /* [vq.capacity], stack: tokens, or IN_ORDER's buffers */
+	uint16_t *free; /* [vq.capacity], stack: tokens, or SPACE's buffers IN_ORDER; else unused */
 	uint16_t *buffer; /* [tokens], the buffer that a token has: IN_ORDER it changes */
+	bool *held;       /* [vq.capacity], CONTENT IN_ORDER: a token has the buffer */
 
 	/* IN_ORDER */
 	uint16_t take_idx;   /* SPACE: where the next token taken will become available */

@@ -135,7 +135,7 @@ static void our_move(struct fuzz *z, uint8_t op)
 	switch (op) {
 	case 0:
 	case 1:
-		f = held_take(&z->held);
+		f = held_take(&z->held, false);
 		if (f) {
 			touch(z, f);
 			held_peer_moved(&z->held); /* a buffer may lie in the ring itself */

@@ -123,7 +123,7 @@ static void our_move(struct fuzz *z, uint8_t op)
 	switch (op) {
 	case 0:
 	case 1:
-		f = held_take(&z->held);
+		f = held_take(&z->held, op == 1);
 		if (f)
 			check_place(z, f);
 		break;

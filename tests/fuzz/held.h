@@ -74,19 +74,24 @@ static inline void held_check_frame(const struct held *h, const struct frame *f)
 		MUST(f->len >= h->min_bytes);
 }
 
-/* The frame taken, NULL for none. */
-static inline struct frame *held_take(struct held *h)
+/* The frame taken, NULL for none; @quick: by vq_take_plain, if that takes it. */
+static inline struct frame *held_take(struct held *h, bool quick)
 {
 	unsigned int slot = h->count;
 	struct frame *f;
 	int before = h->vq->broken;
+	struct iovec *iov;
 	int r;
 
 	if (slot == HELD_MAX)
 		return NULL;
 	f = h->frames[slot];
-	frame_init(f, h->iovs[f - h->pool], FRAME_IOV_MAX, h->hdr_len);
-	r = vq_take(h->vq, h->min_bytes, f);
+	iov = h->iovs[f - h->pool];
+	r = quick ? (int)vq_take_plain(h->vq, f, 1, iov, (uint8_t)h->hdr_len) : 0;
+	if (!r) {
+		frame_init(f, iov, FRAME_IOV_MAX, h->hdr_len);
+		r = vq_take(h->vq, h->min_bytes, f);
+	}
 	MUST(r <= 1);
 	MUST(!before || r == before);
 	MUST(r >= 0 || r == h->vq->broken);
@@ -143,7 +148,7 @@ static inline void held_arm(struct held *h)
 	if (h->empty && h->fresh)
 		MUST(!work);
 	if (!work && h->fresh && h->vq->direction == VQ_CONTENT && h->count < HELD_MAX)
-		MUST(!held_take(h));
+		MUST(!held_take(h, false));
 }
 
 static inline void held_give_all(struct held *h)

@@ -63,8 +63,12 @@ void ring_rig_close(struct ring_rig *rig)
 
 int ring_rig_take(struct ring_rig *rig, unsigned int i, uint32_t min_bytes)
 {
-	frame_init(&rig->frames[i], rig->iovs[i], FRAME_IOV_MAX, rig->ring.hdr_len);
-	return vq_take(rig->vq, min_bytes, &rig->frames[i]);
+	struct frame *f = &rig->frames[i];
+
+	if (rig->takes++ % 2 && vq_take_plain(rig->vq, f, 1, rig->iovs[i], rig->ring.hdr_len))
+		return 1;
+	frame_init(f, rig->iovs[i], FRAME_IOV_MAX, rig->ring.hdr_len);
+	return vq_take(rig->vq, min_bytes, f);
 }
 
 int ring_rig_next(struct ring_rig *rig)

@@ -22,6 +22,7 @@ struct ring_rig {
 	int kick_fd, call_fd;
 	uint16_t avail_idx; /* next available entry the peer reads */
 	uint16_t used_idx;  /* next used entry the peer writes */
+	unsigned int takes; /* every other one is tried the quick way first (vq_take_plain) */
 	struct frame frames[RIG_FRAMES];
 	struct iovec iovs[RIG_FRAMES][FRAME_IOV_MAX];
 };

@@ -182,8 +182,11 @@ static int take(struct side *s, unsigned int i, uint32_t min_bytes)
 	unsigned int k;
 	int r;
 
-	frame_init(f, s->iovs[i], FRAME_IOV_MAX, 12);
-	r = vq_take(s->vq, min_bytes, f);
+	r = roll(s, 2) ? (int)vq_take_plain(s->vq, f, 1, s->iovs[i], 12) : 0;
+	if (!r) {
+		frame_init(f, s->iovs[i], FRAME_IOV_MAX, 12);
+		r = vq_take(s->vq, min_bytes, f);
+	}
 	if (r < 0)
 		fail_side(s, "broken: %s %u", s->vq->why, s->vq->why_value);
 	for (k = 1; r > 0 && k < f->iovcnt; k++) {
