@@ -45,17 +45,26 @@ static inline uint32_t checksum_short(uint32_t sum, const void *from, size_t len
 {
 	const uint8_t *p = from, *end = p + len;
 	uint8_t few[sizeof(uint64_t)] = {0};
-	uint64_t total = sum, eight;
+	uint64_t total = sum, eight, next;
 
 	if (len < sizeof(eight)) {
 		memcpy(few, p, len);
 		p = few;
 		end = few + sizeof(few);
 	}
-	for (; end - p >= (ptrdiff_t)sizeof(eight); p += sizeof(eight)) {
+	for (; end - p >= (ptrdiff_t)(2 * sizeof(eight)); p += 2 * sizeof(eight)) {
 		memcpy(&eight, p, sizeof(eight));
+		memcpy(&next, p + sizeof(eight), sizeof(next));
 		total += eight;
 		total += total < eight; /* the carry */
+		total += next;
+		total += total < next;
+	}
+	if (end - p >= (ptrdiff_t)sizeof(eight)) {
+		memcpy(&eight, p, sizeof(eight));
+		total += eight;
+		total += total < eight;
+		p += sizeof(eight);
 	}
 	eight = checksum_last(end, (size_t)(end - p));
 	total += eight;

@@ -52,7 +52,7 @@ uint16_t merge_first(const struct merge *m, unsigned int unit);
 uint16_t merge_members(const struct merge *m, unsigned int unit);
 /* The bytes of all members of a unit that has several, headers included. */
 uint32_t merge_bytes(const struct merge *m, unsigned int unit);
-/* The place of the member behind the one at @place, or MERGE_END. */
-uint16_t merge_next(const struct merge *m, uint16_t place);
+/* By the place of a member: that of the one behind it in its unit, or MERGE_END. */
+const uint16_t *merge_next(const struct merge *m);
 
 #endif

@@ -99,14 +99,14 @@ static struct run *find_newest(struct merge *m, unsigned int bucket, const struc
 	uint16_t u = m->newest[bucket];
 
 	for (; u != NO_UNIT; u = m->runs[u].older)
-		if (same_flow(h, p, &m->runs[u].h, merge_headers(m, u)))
+		if (same_flow(h, p, &m->runs[u].h, m->runs[u].p))
 			return &m->runs[u];
 	return NULL;
 }
 
 /* ---- units ---- */
 
-static void join(struct merge *m, struct run *run, uint16_t place, const uint8_t *p)
+static inline void join(struct merge *m, struct run *run, uint16_t place, const uint8_t *p)
 {
 	const struct headers *h = &run->h;
 	uint32_t payload = m->frames[place].len - h->payload;
@@ -114,9 +114,9 @@ static void join(struct merge *m, struct run *run, uint16_t place, const uint8_t
 	m->next[run->last] = place;
 	m->next[place] = MERGE_END;
 	run->last = place;
-	/* until then it is the first one's */
-	run->next_id = (uint16_t)(run->next_id + (run->members == 1 ? 2 : 1) * run->id_step);
-	run->members++;
+	run->next_id = (uint16_t)(run->next_id + run->id_step);
+	if (run->members++ == 1) /* until then it was the first one's */
+		run->next_id = (uint16_t)(run->next_id + run->id_step);
 	run->bytes += payload;
 	run->next_seq += payload;
 	if (h->protocol == IPPROTO_TCP)
@@ -154,6 +154,7 @@ static void begin_flow(struct merge *m, uint16_t place, const struct headers *h,
 	struct run *run = begin(m, place, !alone && merge_may_begin(m, f, h, p));
 
 	run->h = *h;
+	run->p = p;
 	run->verified = false;
 	run->size = (uint16_t)(f->len - h->payload);
 	run->members_max = members_max(m, run);
@@ -166,7 +167,8 @@ static void begin_flow(struct merge *m, uint16_t place, const struct headers *h,
 }
 
 /* A packet that does not go on where @head ends, the newest unit in its bucket. */
-static void add_slowly(struct merge *m, uint16_t place, unsigned int bucket, const struct run *head)
+static __attribute__((noinline)) void add_slowly(struct merge *m, uint16_t place,
+						 unsigned int bucket, const struct run *head)
 {
 	const struct frame *f = &m->frames[place];
 	uint8_t *p = merge_headers(m, m->nunits);
@@ -179,7 +181,7 @@ static void add_slowly(struct merge *m, uint16_t place, unsigned int bucket, con
 	if (kind != HEADERS_PLAIN && kind != HEADERS_APART) {
 		begin(m, place, false);
 		if (kind == HEADERS_HIDDEN)
-			m->barrier = m->nunits;
+			m->barrier = m->runs + m->nunits;
 		return;
 	}
 	run = kind == HEADERS_PLAIN ? find_newest(m, bucket, &h, p) : NULL;
@@ -213,16 +215,24 @@ static void add(struct merge *m, uint16_t place)
 	/* headers in several pieces */
 	if (unlikely(f->iovcnt < 2 || f->iov[1].iov_len < MIN(f->len, HEADERS_MAX))) {
 		begin(m, place, false);
-		m->barrier = m->nunits;
+		m->barrier = m->runs + m->nunits;
+		m->latest = NULL;
 		return;
 	}
 	p = first_bytes(m, f);
+	if (m->latest && merge_may_join(m, m->latest, f, p)) {
+		join(m, m->latest, place, p);
+		return;
+	}
 	bucket = bucket_of(p);
 	head = m->newest[bucket] == NO_UNIT ? NULL : &m->runs[m->newest[bucket]];
-	if (likely(head) && merge_may_join(m, head, f, p))
+	if (likely(head) && merge_may_join(m, head, f, p)) {
+		m->latest = head->last == place - 1 ? head : NULL;
 		join(m, head, place, p);
-	else
+	} else {
+		m->latest = NULL;
 		add_slowly(m, place, bucket, head);
+	}
 }
 
 unsigned int merge_batch(struct merge *m, struct frame *frames, unsigned int n,
@@ -232,7 +242,8 @@ unsigned int merge_batch(struct merge *m, struct frame *frames, unsigned int n,
 
 	m->frames = frames;
 	m->nunits = 0;
-	m->barrier = 0;
+	m->barrier = m->runs;
+	m->latest = NULL;
 	if (n == 1) {
 		begin(m, 0, false);
 		*units = frames;
@@ -260,9 +271,9 @@ uint16_t merge_members(const struct merge *m, unsigned int unit)
 	return m->runs[unit].members;
 }
 
-uint16_t merge_next(const struct merge *m, uint16_t place)
+const uint16_t *merge_next(const struct merge *m)
 {
-	return m->next[place];
+	return m->next;
 }
 
 uint32_t merge_bytes(const struct merge *m, unsigned int unit)

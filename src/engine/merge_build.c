@@ -73,6 +73,18 @@ static void point_at_payloads(const struct merge *m, const struct run *run, stru
 	}
 }
 
+static inline uint8_t *copy_piece(uint8_t *to, const struct iovec *piece, size_t skip)
+{
+	const uint8_t *from = (const uint8_t *)piece->iov_base + skip;
+	size_t n = piece->iov_len - skip;
+
+	if (n <= 128)
+		merge_copy(to, from, n);
+	else
+		memcpy(to, from, n);
+	return to + n;
+}
+
 /* The payloads one behind the other at @to; returns where the next unit's may go. */
 static uint8_t *copy_payloads(const struct merge *m, const struct run *run, struct frame *f,
 			      uint8_t *to)
@@ -83,17 +95,10 @@ static uint8_t *copy_payloads(const struct merge *m, const struct run *run, stru
 
 	for (place = run->first; place != MERGE_END; place = m->next[place]) {
 		const struct frame *member = &m->frames[place];
-		size_t skip = run->h.payload;
 
-		for (i = 1; i < member->iovcnt; i++, skip = 0) {
-			size_t n = member->iov[i].iov_len - skip;
-
-			if (n <= 128)
-				merge_copy(to, (const uint8_t *)member->iov[i].iov_base + skip, n);
-			else
-				memcpy(to, (const uint8_t *)member->iov[i].iov_base + skip, n);
-			to += n;
-		}
+		to = copy_piece(to, &member->iov[1], run->h.payload);
+		for (i = 2; unlikely(i < member->iovcnt); i++)
+			to = copy_piece(to, &member->iov[i], 0);
 	}
 	add_iov(f, from, (size_t)(to - from));
 	return to;
@@ -116,8 +121,8 @@ void merge_build(struct merge *m)
 		frame_init(f, iov, UINT16_MAX, m->config.hdr_len);
 		f->hdr = superframe_hdr(run);
 		f->len = run->h.payload + run->bytes;
-		write_headers(run, merge_headers(m, u));
-		add_iov(f, merge_headers(m, u), run->h.payload);
+		write_headers(run, run->p);
+		add_iov(f, run->p, run->h.payload);
 		if (run->size <= MERGE_COPY_MAX)
 			copies = copy_payloads(m, run, f, copies);
 		else

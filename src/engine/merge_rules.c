@@ -21,20 +21,16 @@
 
 /* ---- checksums ---- */
 
-static inline uint32_t sum_piece(const uint8_t *p, size_t len)
+/* Of what follows the first @skip bytes, in whatever pieces it lies. */
+static __attribute__((noinline)) uint32_t sum_pieces(uint32_t sum, const struct frame *f,
+						     size_t skip)
 {
-	return len < SHORT ? checksum_short(0, p, len) : checksum_add(0, p, len);
-}
-
-static uint32_t sum_pieces(const struct frame *f, size_t skip)
-{
-	uint32_t sum = 0;
 	bool odd = false;
 	unsigned int i;
 
 	for (i = 1; i < f->iovcnt; i++) {
 		size_t len = f->iov[i].iov_len - skip;
-		uint32_t piece = sum_piece((const uint8_t *)f->iov[i].iov_base + skip, len);
+		uint32_t piece = checksum_add(0, (const uint8_t *)f->iov[i].iov_base + skip, len);
 
 		sum = checksum_join(sum, odd ? checksum_shift(piece) : piece);
 		odd ^= len & 1;
@@ -43,12 +39,16 @@ static uint32_t sum_pieces(const struct frame *f, size_t skip)
 	return sum;
 }
 
-/* The sum of what follows the first @skip bytes, in whatever pieces it lies. */
-static inline uint32_t sum_behind(const struct frame *f, size_t skip)
+/* The same; a few bytes in one piece do not even need a call. */
+static inline __attribute__((always_inline)) uint32_t sum_behind(uint32_t sum,
+								 const struct frame *f, size_t skip)
 {
-	if (likely(f->iovcnt == 2))
-		return sum_piece((const uint8_t *)f->iov[1].iov_base + skip, f->len - skip);
-	return sum_pieces(f, skip);
+	const uint8_t *p = (const uint8_t *)f->iov[1].iov_base + skip;
+	size_t len = f->len - skip;
+
+	if (unlikely(f->iovcnt != 2 || len < sizeof(uint64_t)))
+		return sum_pieces(sum, f, skip);
+	return len < SHORT ? checksum_short(sum, p, len) : checksum_add(sum, p, len);
 }
 
 /* Does the header leave the very checksum to whoever comes next that we would leave, too? */
@@ -94,7 +94,7 @@ static bool verify_first(struct merge *m, struct run *run)
 {
 	const struct headers *h = &run->h;
 	const struct frame *f = &m->frames[run->first];
-	const uint8_t *p = merge_headers(m, (unsigned int)(run - m->runs));
+	const uint8_t *p = run->p;
 	size_t len = (size_t)(h->payload - h->transport);
 	uint32_t sum;
 
@@ -108,7 +108,7 @@ static bool verify_first(struct merge *m, struct run *run)
 		return false;
 	sum = checksum_join(run->pseudo, htobe16((uint16_t)(f->len - h->transport)));
 	sum = checksum_short(sum, p + h->transport, len);
-	return checksum_fold(checksum_join(sum, sum_behind(f, h->payload))) == 0xffff;
+	return checksum_fold(sum_behind(sum, f, h->payload)) == 0xffff;
 }
 
 /* ---- a packet beside the first member ---- */
@@ -181,8 +181,9 @@ static inline bool id_goes_on(const struct merge *m, struct run *run, const uint
 }
 
 /* Are a member's checksums right, given that the first one's are? */
-static inline bool checksums_right(const struct run *run, const struct frame *f, const uint8_t *ip,
-				   const uint8_t *transport, bool v6, bool tcp)
+static inline __attribute__((always_inline)) bool
+checksums_right(const struct run *run, const struct frame *f, const uint8_t *ip,
+		const uint8_t *transport, bool v6, bool tcp)
 {
 	uint32_t sum;
 
@@ -194,7 +195,7 @@ static inline bool checksums_right(const struct run *run, const struct frame *f,
 	if (tcp && load16(transport + offsetof(struct tcphdr, check)) == NO_CHECKSUM)
 		return false;
 	sum = checksum_join(run->pseudo, htobe16((uint16_t)(f->len - run->h.transport)));
-	return checksum_fold(checksum_join(sum, sum_behind(f, run->h.transport))) == 0xffff;
+	return checksum_fold(sum_behind(sum, f, run->h.transport)) == 0xffff;
 }
 
 /* One for each kind of packet, so that the compiler knows where fields are. */
@@ -203,7 +204,7 @@ static inline __attribute__((always_inline)) bool goes_on(struct merge *m, struc
 							  bool v6, bool tcp)
 {
 	const size_t ip_len = v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
-	const uint8_t *first = merge_headers(m, (unsigned int)(run - m->runs));
+	const uint8_t *first = run->p;
 	const uint8_t *a = p + run->h.network, *b = first + run->h.network;
 	uint32_t len = f->len - run->h.network;
 	/* the Ethernet header and a tag, in three pieces that overlap */
@@ -226,9 +227,9 @@ bool merge_may_join(struct merge *m, struct run *run, const struct frame *f, con
 {
 	const bool tcp = run->h.protocol == IPPROTO_TCP;
 
-	if (!run->open || run - m->runs < (ptrdiff_t)m->barrier ||
-	    f->hdr.gso_type != VIRTIO_NET_HDR_GSO_NONE || f->len <= run->h.payload ||
-	    f->len - run->h.payload > run->size)
+	/* of payload there must be something, and no more than the first one has */
+	if (!run->open || run < m->barrier || f->hdr.gso_type != VIRTIO_NET_HDR_GSO_NONE ||
+	    f->len - run->h.payload - 1u >= run->size)
 		return false;
 	if (run->h.v6)
 		return tcp ? goes_on(m, run, f, p, true, true) : goes_on(m, run, f, p, true, false);

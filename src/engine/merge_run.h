@@ -11,7 +11,7 @@
 #include "engine/merge.h"
 
 #define MERGE_BUCKETS  1024u /* of the flow table, a power of two */
-#define MERGE_COPY_MAX 256u /* payloads up to this are copied together */
+#define MERGE_COPY_MAX 256u  /* payloads up to this are copied together */
 
 /* The TCP flags that only a unit's last member may have. */
 #define MERGE_TCP_LAST (TCP_FLAG_FIN | TCP_FLAG_PSH)
@@ -21,6 +21,7 @@ struct run {
 	struct headers h;
 	bool open;	      /* may grow */
 	bool verified;	      /* its members' checksums are right */
+	uint8_t *p;	      /* the first member's headers */
 	uint8_t id_step;      /* from one IPv4 id to the next, once there are two members: 0 or 1 */
 	uint16_t first, last; /* members, by place */
 	uint16_t members;
@@ -30,7 +31,7 @@ struct run {
 	uint32_t bytes;	      /* of payload in all */
 	uint32_t last_flags;  /* MERGE_TCP_LAST of the last member */
 	uint32_t next_seq;    /* TCP: of the next member */
-	uint16_t next_id;     /* IPv4: of the next member; the first one\'s until there are two */
+	uint16_t next_id;     /* IPv4: of the next member; the first one's until there are two */
 
 	/* of the first member, once verified */
 	uint32_t pseudo;      /* sum of the pseudo-header, without the length */
@@ -44,7 +45,8 @@ struct merge {
 	struct merge_config config;
 	const struct frame *frames; /* the batch */
 	unsigned int nunits;
-	unsigned int barrier;		/* units below may not grow */
+	const struct run *barrier;	/* units before it may not grow */
+	struct run *latest;		/* of the last packet, when it was not the first of it: */
 	uint16_t newest[MERGE_BUCKETS]; /* unit of the flows in this bucket */
 	uint16_t next[MERGE_BATCH];	/* member of the same unit, by place */
 	struct run runs[MERGE_BATCH];
@@ -97,6 +99,9 @@ static inline void merge_copy(uint8_t *to, const uint8_t *from, size_t len)
 		memcpy(to + len - 16, from + len - 16, 16);
 		if (len > 32)
 			memcpy(to + 16, from + 16, len > 48 ? 32 : 16);
+	} else if (len >= 8) {
+		memcpy(to, from, 8);
+		memcpy(to + len - 8, from + len - 8, 8);
 	} else {
 		memcpy(to, from, len);
 	}

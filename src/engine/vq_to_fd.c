@@ -27,22 +27,18 @@ static unsigned int members_of(const struct lane *lane, unsigned int unit)
 	return lane->merge ? merge_members(lane->merge, unit) : 1;
 }
 
-static uint16_t first_of(const struct lane *lane, unsigned int unit)
-{
-	return lane->merge ? merge_first(lane->merge, unit) : (uint16_t)unit;
-}
-
-static uint16_t next_of(const struct lane *lane, uint16_t place)
-{
-	return lane->merge ? merge_next(lane->merge, place) : MERGE_END;
-}
-
 /* Gives back all members of a unit. */
 static void release(struct lane *lane, unsigned int unit)
 {
+	const uint16_t *next;
 	uint16_t place;
 
-	for (place = first_of(lane, unit); place != MERGE_END; place = next_of(lane, place))
+	if (!lane->merge) {
+		vq_give(lane->vq, lane->frames[unit].span, 0, NULL);
+		return;
+	}
+	next = merge_next(lane->merge);
+	for (place = merge_first(lane->merge, unit); place != MERGE_END; place = next[place])
 		vq_give(lane->vq, lane->frames[place].span, 0, NULL);
 }
 
@@ -55,9 +51,10 @@ static void count_sent(struct lane *lane, const struct frame *f)
 /* Writes the members of a superframe, each by itself. */
 static void send_singly(struct lane *lane, unsigned int unit)
 {
+	const uint16_t *next = merge_next(lane->merge);
 	uint16_t place;
 
-	for (place = first_of(lane, unit); place != MERGE_END; place = next_of(lane, place)) {
+	for (place = merge_first(lane->merge, unit); place != MERGE_END; place = next[place]) {
 		struct frame *f = &lane->frames[place];
 		int error = 0, tried = lane->io->ops->send(lane->io, f, 1, &error);
 
@@ -184,8 +181,8 @@ static void follow_absence(struct lane *lane, unsigned int n)
 	struct vq *vq = lane->vq;
 	uint64_t now = now_ns();
 
-	lane->absences += now - lane->took_ns >= ABSENCE_NS &&
-			  MAX(n, vq->waiting) > VQ_OFFERED_LEAST / 2;
+	lane->absences +=
+		now - lane->took_ns >= ABSENCE_NS && MAX(n, vq->waiting) > VQ_OFFERED_LEAST / 2;
 	lane->took_ns = now;
 	if (now - lane->period_ns < ABSENCE_PERIOD)
 		return;
@@ -216,7 +213,7 @@ static int take(struct lane *lane)
 	if (n && lane->merge)
 		lane->nunits = merge_batch(lane->merge, lane->frames, n, &lane->units);
 	lane->gathers = n >= GATHER_BUSY && lane->nunits <= n / 2;
-	if (lane->merge)
+	if (n && lane->merge)
 		follow_merging(lane, n);
 	return n ? 0 : error;
 }

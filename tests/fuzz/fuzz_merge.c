@@ -99,7 +99,7 @@ static unsigned int check(struct batch *b, const struct merge *m, unsigned int u
 	MUST(len == f->len && members >= 1);
 	if (members > 1)
 		MUST(!segment_open(&s, b->flat, len, &f->hdr, true) && s.pieces == members);
-	for (i = 0; i < members; i++, place = merge_next(m, place)) {
+	for (i = 0; i < members; i++, place = merge_next(m)[place]) {
 		struct virtio_net_hdr_v1 hdr = f->hdr;
 
 		MUST(place < b->n && (!i || place > last));

@@ -84,7 +84,7 @@ static void check_unit(struct bench *b, unsigned int unit, const struct frame *f
 	assert_int_equal(len, f->len);
 	if (members > 1)
 		assert_int_equal(segment_open(&s, b->flat, len, &f->hdr, true), 0);
-	for (i = 0; i < members; i++, place = merge_next(b->m, place)) {
+	for (i = 0; i < members; i++, place = merge_next(b->m)[place]) {
 		assert_true(place < b->n);
 		assert_true(newest[b->name[place]] < place);
 		newest[b->name[place]] = place;

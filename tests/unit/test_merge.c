@@ -102,7 +102,7 @@ static void assert_cut(struct bench *b, unsigned int unit, const struct frame *f
 	}
 	assert_int_equal(segment_open(&s, b->flat, len, &f->hdr, true), 0);
 	assert_int_equal(s.pieces, merge_members(b->m, unit));
-	for (i = 0; i < s.pieces; i++, place = merge_next(b->m, place)) {
+	for (i = 0; i < s.pieces; i++, place = merge_next(b->m)[place]) {
 		struct virtio_net_hdr_v1 hdr = f->hdr;
 
 		assert_true(place < b->n);

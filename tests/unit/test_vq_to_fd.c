@@ -251,6 +251,7 @@ static void offered_by_absence(void **state)
 	b->lane.took_ns -= 1000000;
 	assert_int_equal(vq_to_fd_run(&b->lane), 64);
 	assert_int_equal(b->lane.absences, 5);
+	assert_int_equal(vq->waiting, 0); /* counted once, for all batches of a look */
 	assert_int_equal(vq->offered, VQ_OFFERED_LEAST);
 	b->lane.period_ns -= period;
 	assert_int_equal(vq_to_fd_run(&b->lane), 64);
