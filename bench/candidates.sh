@@ -46,6 +46,7 @@ candidate_start() {
   local name=$1 end
   shift
   CANDIDATE_PIDS=()
+  record_speeds
   case $name in
   vubridge*) vubridge_candidate "$name" "$@" ;;
   testpmd) testpmd_candidate "$@" ;;

@@ -34,6 +34,14 @@ record() {
     "$ROUND" "$@" >>"$BENCH_SAMPLES"
 }
 
+# record_speeds: how fast both processors are just now, which is their neighbours' doing
+record_speeds() {
+  local cpu
+  for cpu in "$BACKEND_CPU" "$CANDIDATE_CPU"; do
+    echo "$cpu $(taskset -c "$cpu" chrt -f 1 "$BENCH_BUILD/speed")" >>"$BENCH_SPEEDS"
+  done
+}
+
 # profile ROW CASE CANDIDATE: with --profile, once, what keeps vubridge's processor busy now
 profile() {
   local file=$BENCH_RESULTS/flame-$1-${2//[^A-Za-z0-9]/-}.svg

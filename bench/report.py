@@ -127,6 +127,17 @@ def machine(vubridge):
     }
 
 
+def speeds(folder):
+    """What bench/speed found before each sample, a sentence for each processor."""
+    found = {}
+    with open(os.path.join(folder, "speeds"), encoding="utf-8") as f:
+        for line in f:
+            cpu, speed = line.split()
+            found.setdefault(cpu, []).append(float(speed))
+    return "; ".join(f"processor {cpu} {show(statistics.median(x))} ({show(min(x))} to {show(max(x))})"
+                     for cpu, x in sorted(found.items())) or "unknown"
+
+
 # ---- the table ----
 
 def show(value):
@@ -328,6 +339,7 @@ def main():
     info = machine(args.vubridge)
     info["command"] = f"scripts/bench {args.arguments}".strip()
     info["rounds"] = max((x["rounds"] for x in lines), default=0)
+    info["additions a nanosecond"] = speeds(args.folder)
     notes = [f"not compared, for this vubridge lacks its option: {n}" for n in args.skipped.split()]
     notes += [f"disturbed: {d}" for d in disturbed(samples)]
     with open(os.path.join(args.folder, "results.json"), "w", encoding="utf-8") as f:

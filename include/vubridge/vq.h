@@ -57,7 +57,8 @@ struct vq {
 	/*
 	 * VQ_CONTENT of a driver: how many buffers the peer and whoever has taken them may have in
 	 * all, not 0; what does not fit any more is kept back when it is given. The fewer they are,
-	 * the sooner the cache has them. And how many the last look at the ring found filled.
+	 * the sooner the cache has them. And how many the last look at the ring found filled, which
+	 * whoever has drawn conclusions from it may set to 0.
 	 */
 	uint16_t offered, waiting;
 	int notify_fd;   /* eventfd written to wake the peer (owned by the port) */
@@ -85,9 +86,9 @@ static inline int vq_take(struct vq *vq, uint32_t min_bytes, struct frame *f)
 
 /*
  * The quick way for plain frames of content: in one piece each, with headers that say nothing.
- * Takes up to @n of them, as long as nothing else comes next, into @frames as frame_init makes
- * them of @hdr_len, with two iovecs each from @iov on. Returns how many; if those are not all,
- * vq_take tells what is next.
+ * Takes up to @n of them, among what vq_take's last look at the ring found and as long as nothing
+ * else comes next, into @frames as frame_init makes them of @hdr_len, with two iovecs each from
+ * @iov on. Returns how many; if those are not all, vq_take tells what is next.
  */
 static inline unsigned int vq_take_plain(struct vq *vq, struct frame *frames, unsigned int n,
 					 struct iovec *iov, uint8_t hdr_len)

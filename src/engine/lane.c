@@ -27,8 +27,8 @@ void lane_start(struct lane *lane, struct vq *vq, struct io *io, uint8_t hdr_len
 }
 
 /* Plain frames behind the @n there are, with iovecs from *iov on and before @last. */
-static unsigned int take_plain(struct lane *lane, unsigned int n, unsigned int want,
-			       struct iovec **iov, const struct iovec *last)
+static unsigned int add_plain(struct lane *lane, unsigned int n, unsigned int want,
+			      struct iovec **iov, const struct iovec *last)
 {
 	unsigned int room = MIN(want - n, (unsigned int)(last - *iov) / 2), taken;
 
@@ -51,7 +51,7 @@ unsigned int lane_take(struct lane *lane, unsigned int have, unsigned int want, 
 		struct frame *f;
 		int r;
 
-		n = take_plain(lane, n, want, &iov, last);
+		n = add_plain(lane, n, want, &iov, last);
 		if (n == want)
 			break;
 		f = &lane->frames[n];

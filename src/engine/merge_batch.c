@@ -2,11 +2,12 @@
 /*
  * Theory of operation
  *
- * Each frame's headers are copied out of the ring and read (headers.c). If the newest unit
- * of its flow can grow by it (merge_may_join), it becomes a member of that; else it begins a unit
- * of its own. Either way no older unit of the flow may grow any more, so that order within
- * the flow stays. A packet whose flow cannot be told (a fragment, say) may belong to any:
- * no unit before it may grow.
+ * If the newest unit of a frame's flow can grow by it (merge_may_join), which is seen by comparing
+ * the headers in the ring with that unit's, it becomes a member. Else its headers are copied out
+ * of the ring and read (headers.c), and it begins a unit of its own. The unit that the last two
+ * packets joined is tried first, without a look-up: none of its flow can have begun since. Either
+ * way no older unit of the flow may grow any more, so that order within the flow stays. A packet
+ * whose flow cannot be told (a fragment, say) may belong to any: no unit before it may grow.
  *
  * Checksums are verified when a second member turns up, first and second then, and so not
  * at all where there is nothing to merge. What fails stays alone, as it is.
@@ -226,7 +227,7 @@ static void add(struct merge *m, uint16_t place)
 	}
 	bucket = bucket_of(p);
 	head = m->newest[bucket] == NO_UNIT ? NULL : &m->runs[m->newest[bucket]];
-	if (likely(head) && merge_may_join(m, head, f, p)) {
+	if (likely(head) && head != m->latest && merge_may_join(m, head, f, p)) {
 		m->latest = head->last == place - 1 ? head : NULL;
 		join(m, head, place, p);
 	} else {

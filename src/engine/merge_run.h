@@ -45,9 +45,9 @@ struct merge {
 	struct merge_config config;
 	const struct frame *frames; /* the batch */
 	unsigned int nunits;
-	const struct run *barrier;	/* units before it may not grow */
-	struct run *latest;		/* of the last packet, when it was not the first of it: */
-	uint16_t newest[MERGE_BUCKETS]; /* unit of the flows in this bucket */
+	const struct run *barrier; /* units before it may not grow */
+	struct run *latest;	   /* the last packet's unit, NULL if it was that one's first */
+	uint16_t newest[MERGE_BUCKETS]; /* the newest unit of the flows in each bucket */
 	uint16_t next[MERGE_BATCH];	/* member of the same unit, by place */
 	struct run runs[MERGE_BATCH];
 	struct frame units[MERGE_BATCH];

@@ -6,7 +6,7 @@
 #include "base/util.h"
 #include "engine/lane.h"
 
-/* What is given back is not flushed yet, so the peer cannot keep us here. */
+/* What is given back is not flushed yet, so the peer has no more to keep us here. */
 void vq_to_fd_drain(struct lane *lane)
 {
 	unsigned int taken, i;
@@ -181,8 +181,10 @@ static void follow_absence(struct lane *lane, unsigned int n)
 	struct vq *vq = lane->vq;
 	uint64_t now = now_ns();
 
-	lane->absences +=
-		now - lane->took_ns >= ABSENCE_NS && MAX(n, vq->waiting) > VQ_OFFERED_LEAST / 2;
+	if (now - lane->took_ns >= ABSENCE_NS && MAX(n, vq->waiting) > VQ_OFFERED_LEAST / 2) {
+		lane->absences++;
+		vq->waiting = 0; /* counted once, for all batches of a look */
+	}
 	lane->took_ns = now;
 	if (now - lane->period_ns < ABSENCE_PERIOD)
 		return;

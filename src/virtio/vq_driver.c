@@ -11,14 +11,14 @@
  * A token is in one place at a time:
  *
  *   SPACE:    FREE ── take ──► TAKEN ── give ──► AVAIL (the peer's) ── reclaim ──► FREE
- *   CONTENT:  AVAIL (the peer's) ── take ──► TAKEN ── give ──► FREE ── offer ──► AVAIL
+ *   CONTENT:  AVAIL (the peer's) ── take ──► TAKEN ── give ──► AVAIL, or FREE until it is offered
  *
  * and back from TAKEN by untake. The peer's word that it has used a token is only believed
  * for tokens that are AVAIL. Of the buffers of a receive queue the peer has as many as it is
  * offered: with few of them each stays in the cache until it has been read.
  *
  * A span is a list of tokens linked by next[]. Free buffers are used last in, first
- * out: the next frame goes where the cache is warm. A long transmit queue has fewer of
+ *   CONTENT:  AVAIL (the peer's) ── take ──► TAKEN ── give ──► AVAIL, or FREE if not offered yet
  * them than tokens: those beyond are not used, unless it is in order.
  *
  * With VIRTIO_F_IN_ORDER (2.7.9) tokens become available, and are used, in the order of the

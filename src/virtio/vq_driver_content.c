@@ -193,7 +193,7 @@ static inline uint8_t *plain_buffer(const struct plain *r, uint32_t token)
 	return r->buffers + r->buffer[token] * r->buf_size;
 }
 
-/* As prefetch(). */
+/* As prefetch(), and for the same reason. */
 static inline void prefetch_plain(const struct plain *r, uint16_t idx)
 {
 	uint32_t id = le32toh(load_once32(&r->used[idx & r->mask].id));
@@ -220,7 +220,8 @@ static inline bool take_one_plain(const struct plain *r, uint16_t idx, struct fr
 	if (unlikely(!vnet_hdr_is_empty(&f->hdr) || f->hdr.num_buffers != htole16(1)))
 		return false;
 	r->state[id] = TOKEN_TAKEN;
-	r->used_len[id] = len; /* for whom it is taken again */
+	if (r->in_order)
+		r->used_len[id] = len; /* for read_in_order, after an untake */
 	f->len = len - (uint32_t)sizeof(f->hdr);
 	f->span = (struct span){.first = (uint16_t)id, .count = 1};
 	f->iovcnt = f->iovmax = 2;
@@ -284,9 +285,9 @@ static void untake_content(struct vq *vq, struct span span)
 /* ---- giving back, in any order ---- */
 
 /*
- * IN_ORDER tokens take turns, and buffers with them: as many as are offered, or the power of two
- * above, so that each comes back to the same tokens, and their descriptors, which the peer has in
- * its cache, stay as they are. They change only with what is offered.
+ * IN_ORDER tokens take turns, and buffers with them: as many as are offered (at least two), or the
+ * power of two above, so that each comes back to the same tokens, and their descriptors, which the
+ * peer has in its cache, stay as they are. They change only with what is offered.
  */
 static inline uint16_t buffer_in_turn(const struct vq_driver *d, uint16_t token)
 {

@@ -93,12 +93,12 @@ static inline uint16_t token_at(const struct vq_driver *d, uint16_t idx)
 	return idx & (uint16_t)(d->tokens - 1);
 }
 
-/* Reads the peer's used index [B] and checks it: it can only have used what it was given. */
+/* Reads the peer's used index [B] and checks it: it can only have used what it was told of. */
 static inline int look_at_used(struct vq_driver *d)
 {
 	uint16_t idx = ring16(&d->ring, load_acquire16(&d->ring.vr.used->idx));
 
-	if (unlikely((uint16_t)(idx - d->used_idx) > d->outstanding))
+	if (unlikely((uint16_t)(idx - d->used_idx) > (uint16_t)(d->avail_flushed - d->used_idx)))
 		return vq_driver_broken(d, -EPROTO, "used index jumped to", idx);
 	if (unlikely((uint16_t)(idx - d->used_idx) < (uint16_t)(d->used_seen - d->used_idx)))
 		return vq_driver_broken(d, -EPROTO, "used index went back to", idx);

@@ -116,6 +116,8 @@ for round in 1 2 3; do
   sample $round 5 'no TSO' vubridge retransmits/GB 7
   sample $round 5 'TSO' vubridge retransmits/GB 7
 done
+speed=$("$tools/speed") && [[ $speed =~ ^[0-9]+\.[0-9]+$ ]] && [[ ! $speed =~ ^0\.0 ]] || fail "speed: '$speed'"
+printf '%s\n' '0 2.00' '1 4.00' '0 3.00' '1 8.00' '0 7.00' >"$TMP/report/speeds"
 python3 "$top/bench/report.py" "$TMP/report" --arguments=--quick >/dev/null 2>&1 || fail "report.py"
 has() { grep -qF -- "$1" "$TMP/report/table.md" || fail "no '$1' in $(cat "$TMP/report/table.md")"; }
 has '| vubridge | 5 000 | 2 500 | 7 500 | 2.50 | ≥ 2 × testpmd: 2.50, met; ≥ 0.95 × floor: 0.83, **not met** |'
@@ -124,6 +126,7 @@ has '| retransmits/GB | vubridge | 7.00 | 7.00 | 7.00 |  | ≤ 1 × testpmd: **n
 has '| TSO | retransmits/GB | vubridge | 7.00 | 7.00 | 7.00 |  | ≤ 1 × testpmd: not measured |'
 has 'disturbed: row 1, early: vubridge in round 2 waited 4.0 %'
 if grep -q 'round 1 waited' "$TMP/report/table.md"; then fail "2 % are no disturbance"; fi
+has '| additions a nanosecond | processor 0 3.00 (2.00 to 7.00); processor 1 6.00 (4.00 to 8.00) |'
 python3 -c 'import json, sys; json.load(open(sys.argv[1]))' "$TMP/report/results.json" || fail "results.json"
 line='| 1. early | frames/s | 5 000 (2 500 to 7 500) | 2 000 | 6 000 |  | 2.50 | ≥ 2 × testpmd: 2.50, met; '
 grep -qF "$line" "$TMP/report/summary.md" || fail "no '$line' in $(cat "$TMP/report/summary.md")"

@@ -60,6 +60,7 @@ struct fake_vq {
 	unsigned int next;	/* the next one */
 	unsigned int breaks_at; /* taking this one finds the ring broken */
 	unsigned int pieces;	/* that each frame lies in, 1 unless changed */
+	unsigned int plain;	/* so many were taken by take_plain */
 	unsigned int untaken;	/* how often */
 	unsigned int flushes;
 	unsigned int ngiven;

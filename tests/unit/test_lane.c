@@ -37,6 +37,45 @@ static void counters_go_on(void **state)
 	assert_int_equal(b->lane.counters.bytes, lane_rig_bytes(0, 10) + rig_frame_len(0));
 }
 
+static void assert_taken(struct lane *lane, unsigned int n)
+{
+	const struct iovec *iov = lane->iovs;
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		const struct frame *f = &lane->frames[i];
+
+		assert_int_equal(rig_frame_number(f->iov[1].iov_base, f->len), i);
+		assert_ptr_equal(f->iov, iov);
+		iov += f->iovcnt;
+	}
+	assert_true(iov <= lane->iovs + LANE_IOVS);
+}
+
+/* Plain frames and others, one after the other, also behind some that are there already. */
+static void takes_plain_ones(void **state)
+{
+	struct lane_rig *b = lane_rig_begin(state, VQ_CONTENT, 100);
+	struct lane *lane = &b->lane;
+	int error;
+
+	assert_int_equal(lane_take(lane, 0, 5, 0, &error), 5);
+	assert_int_equal(b->q.plain, 3); /* 1, 2, and 4 */
+	assert_taken(lane, 5);
+	assert_int_equal(lane_take(lane, 5, 10, 0, &error), 10);
+	assert_int_equal(b->q.plain, 6);
+	b->q.pieces = 3;
+	assert_int_equal(lane_take(lane, 10, 12, 0, &error), 12);
+	assert_int_equal(b->q.plain, 6);
+	b->q.pieces = 1;
+	b->q.breaks_at = 20;
+	assert_int_equal(lane_take(lane, 12, 64, 0, &error), 20);
+	assert_int_equal(error, -EPROTO);
+	assert_taken(lane, 20);
+	lane_untake(lane, 0, 20);
+	lane_rig_assert_sound(b);
+}
+
 static void start_forgets(void **state)
 {
 	struct lane_rig *b = lane_rig_begin(state, VQ_SPACE, 10);
@@ -132,6 +171,7 @@ int main(void)
 {
 	static const struct CMUnitTest plain[] = {
 		LANE_RIG_PLAIN(counters_go_on),
+		LANE_RIG_PLAIN(takes_plain_ones),
 		LANE_RIG_PLAIN(start_forgets),
 		LANE_RIG_PLAIN(io_dies),
 		LANE_RIG_PLAIN(drain_ends),

@@ -263,6 +263,33 @@ static void test_what_must_be_the_same(void **state)
 	}
 }
 
+/* The same behind a run of two, whose unit is looked at first; a good one follows. */
+static void test_what_ends_a_run(void **state)
+{
+	struct bench *b = *state;
+	struct packet_spec first = tcp, second, third, s;
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		first.v6 = i;
+		second = first, go_on(&second);
+		third = second, go_on(&third);
+		add(b, &first), add(b, &second);
+		s = third, s.ack++, add(b, &s), go_on(&s), add(b, &s);
+		ASSERT_UNITS(b, 2, 2);
+		add(b, &first), add(b, &second);
+		s = third, s.flow++, add(b, &s), add(b, &third);
+		ASSERT_UNITS(b, 3, 1);
+		add(b, &first), add(b, &second);
+		s = third, s.fault = PACKET_BAD_SUM, add(b, &s), add(b, &third);
+		ASSERT_UNITS(b, 2, 1, 1);
+	}
+	first.v6 = second.v6 = third.v6 = false;
+	add(b, &first), add(b, &second);
+	s = third, s.fault = PACKET_FRAGMENT, add(b, &s), add(b, &third);
+	ASSERT_UNITS(b, 2, 1, 1);
+}
+
 static void test_ipv4_of_its_own(void **state)
 {
 	struct bench *b = *state;
@@ -475,6 +502,7 @@ int main(void)
 		TEST(test_run_of_each_kind),	   TEST(test_header_of_a_superframe),
 		TEST(test_flows_between_each_other), TEST(test_length_limits),
 		TEST(test_udp_without_the_kernel), TEST(test_what_must_be_the_same),
+		TEST(test_what_ends_a_run),
 		TEST(test_ipv4_of_its_own),	   TEST(test_ids_that_stay),
 		TEST(test_udp_of_its_own),	   TEST(test_run_ends),
 		TEST(test_order_in_a_flow),	   TEST(test_order_beside_priorities),

@@ -94,6 +94,19 @@ static void test_used_index_jumps_by_half_a_turn(void **state)
 	assert_broken(rig, "jumped", 0x8000);
 }
 
+/* What was given back, but not told yet, cannot have been used. */
+static void test_used_index_beyond_what_was_told(void **state)
+{
+	struct ring_rig *rig = receive_queue(state, 8, MRG);
+
+	assert_int_equal(ring_rig_fill(rig, 1, 60, 0), 0);
+	ring_rig_publish(rig);
+	assert_int_equal(ring_rig_take(rig, 0, 0), 1);
+	vq_give(rig->vq, rig->frames[0].span, 0, NULL);
+	ring_rig_publish_at(rig, 9);
+	assert_broken(rig, "jumped", 9);
+}
+
 static void test_used_index_goes_back(void **state)
 {
 	struct ring_rig *rig = receive_queue(state, 8, MRG);
@@ -450,6 +463,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_used_index_jumps),
 		T(test_used_index_jumps_by_half_a_turn),
+		T(test_used_index_beyond_what_was_told),
 		T(test_used_index_goes_back),
 		T(test_used_index_goes_back_within_what_is_unread),
 		T(test_transmit_used_index_jumps),

@@ -233,14 +233,23 @@ static void test_modern_transmit(void **state)
 
 /* ---- as many receive buffers as are offered ---- */
 
-/* The peer fills whatever it has; returns how many that were. */
+/* The peer fills whatever it has, each with its number; returns how many that were. */
 static unsigned int fill_all(struct ring_rig *rig)
 {
-	unsigned int n = 0;
+	unsigned int n;
+	int head;
 
-	while (ring_rig_fill(rig, 1, 60, (uint8_t)n) >= 0)
-		n++;
+	for (n = 0; (head = ring_rig_fill(rig, 1, 60, 0)) >= 0; n++)
+		memcpy(ring_rig_memory(rig, (uint32_t)head, NULL) + 12, &n, sizeof(n));
 	ring_rig_publish(rig);
+	return n;
+}
+
+static unsigned int number_of(const struct frame *f)
+{
+	unsigned int n;
+
+	memcpy(&n, f->iov[1].iov_base, sizeof(n));
 	return n;
 }
 
@@ -250,10 +259,31 @@ static void take_and_give_all(struct ring_rig *rig, unsigned int n)
 
 	for (i = 0; i < n; i++) {
 		assert_int_equal(ring_rig_take(rig, 0, 0), 1);
-		assert_int_equal(first_byte(&rig->frames[0]), i & 0xff);
+		assert_int_equal(number_of(&rig->frames[0]), i);
 		vq_give(rig->vq, rig->frames[0].span, 0, NULL);
 	}
 	assert_int_equal(ring_rig_take(rig, 0, 0), 0);
+	vq_flush(rig->vq);
+}
+
+/* The same, but for some that are given back when others have been offered, newest first. */
+static void take_all_and_keep_some(struct ring_rig *rig, unsigned int n)
+{
+	unsigned int i, kept = 0;
+
+	for (i = 0; i < n; i++) {
+		struct frame *f = &rig->frames[kept];
+
+		assert_int_equal(ring_rig_take(rig, kept, 0), 1);
+		assert_int_equal(number_of(f), i);
+		if (i % 7 == 3 && kept < RIG_FRAMES - 1)
+			kept++;
+		else
+			vq_give(rig->vq, f->span, 0, NULL);
+	}
+	vq_flush(rig->vq);
+	while (kept-- > 0)
+		vq_give(rig->vq, rig->frames[kept].span, 0, NULL);
 	vq_flush(rig->vq);
 }
 
@@ -270,6 +300,12 @@ static void follow_offers(void **state, uint64_t features)
 		n = fill_all(rig);
 		assert_int_equal(n, offers[i]);
 	}
+	for (i = 0; i < ARRAY_SIZE(offers); i++) {
+		rig->vq->offered = offers[i];
+		take_all_and_keep_some(rig, n);
+		n = fill_all(rig);
+		assert_int_equal(n, offers[i]);
+	}
 	assert_int_equal(ring_rig_take(rig, 0, 0), 1);
 	assert_int_equal(rig->vq->waiting, n);
 	assert_int_equal(rig->vq->broken, 0);
@@ -283,6 +319,25 @@ static void test_offered(void **state)
 static void test_offered_in_order(void **state)
 {
 	follow_offers(state, MRG | FEATURE(F_IN_ORDER));
+}
+
+/* Half of the buffers take turns in a ring of twice as many: soon no descriptor changes. */
+static void test_descriptors_stay_in_order(void **state)
+{
+	struct ring_rig *rig = receive_queue(state, 4096, MRG | FEATURE(F_IN_ORDER));
+	struct vring_desc *desc = rig->ring.vr.desc;
+	uint64_t before[4096];
+	unsigned int round, i;
+
+	for (round = 0; round < 6; round++) {
+		take_and_give_all(rig, fill_all(rig));
+		for (i = 0; i < 4096 && round == 2; i++)
+			before[i] = desc[i].addr;
+		for (i = 0; i < 4096 && round > 2; i++)
+			assert_int_equal(desc[i].addr, before[i]);
+	}
+	for (i = 0; i < VQ_OFFERED_LEAST; i++)
+		assert_int_equal(desc[i].addr, desc[i + VQ_OFFERED_LEAST].addr);
 }
 
 /* ---- a long transmit ring ---- */
@@ -396,6 +451,7 @@ int main(void)
 		T(test_modern_transmit),
 		T(test_offered),
 		T(test_offered_in_order),
+		T(test_descriptors_stay_in_order),
 		T(test_long_transmit_ring),
 		T(test_long_transmit_ring_in_order),
 		T(test_long_transmit_ring_legacy),
