@@ -128,7 +128,7 @@ def machine(vubridge):
 
 
 def speeds(folder):
-    """What bench/speed found before each sample, a sentence for each processor."""
+    """What bench/speed found before each candidate was started, a sentence for each processor."""
     found = {}
     with open(os.path.join(folder, "speeds"), encoding="utf-8") as f:
         for line in f:

@@ -5,7 +5,7 @@
  * If the newest unit of a frame's flow can grow by it (merge_may_join), which is seen by comparing
  * the headers in the ring with that unit's, it becomes a member. Else its headers are copied out
  * of the ring and read (headers.c), and it begins a unit of its own. The unit that the last two
- * packets joined is tried first, without a look-up: none of its flow can have begun since. Either
+ * packets are in is tried first, without a look-up: none of its flow can have begun since. Either
  * way no older unit of the flow may grow any more, so that order within the flow stays. A packet
  * whose flow cannot be told (a fragment, say) may belong to any: no unit before it may grow.
  *

@@ -46,7 +46,7 @@ struct merge {
 	const struct frame *frames; /* the batch */
 	unsigned int nunits;
 	const struct run *barrier; /* units before it may not grow */
-	struct run *latest;	   /* the last packet's unit, NULL if it was that one's first */
+	struct run *latest;	   /* the unit that the last two packets are in, or NULL */
 	uint16_t newest[MERGE_BUCKETS]; /* the newest unit of the flows in each bucket */
 	uint16_t next[MERGE_BATCH];	/* member of the same unit, by place */
 	struct run runs[MERGE_BATCH];

@@ -18,8 +18,9 @@
  * offered: with few of them each stays in the cache until it has been read.
  *
  * A span is a list of tokens linked by next[]. Free buffers are used last in, first
- *   CONTENT:  AVAIL (the peer's) ── take ──► TAKEN ── give ──► AVAIL, or FREE if not offered yet
- * them than tokens: those beyond are not used, unless it is in order.
+ * out (but for those of a receive queue in order): the next frame goes where the cache is
+ * warm. A long transmit queue has fewer of them than tokens: those beyond are not used, unless
+ * it is in order.
  *
  * With VIRTIO_F_IN_ORDER (2.7.9) tokens become available, and are used, in the order of the
  * descriptor table, so that a token's number follows from an index. What is given to a transmit
