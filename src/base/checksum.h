@@ -25,6 +25,13 @@ static inline uint32_t checksum_join(uint32_t a, uint32_t b)
 	return (uint32_t)sum + (uint32_t)(sum >> 32);
 }
 
+/* A sum of 64 bits and eight more bytes: the carry goes round. */
+static inline uint64_t checksum_eight(uint64_t total, uint64_t eight)
+{
+	total += eight;
+	return total + (total < eight);
+}
+
 /* The @n bytes before @end, fewer than 8, as if zeros followed; 8 can be read there. */
 static inline uint64_t checksum_last(const uint8_t *end, size_t n)
 {
@@ -55,20 +62,14 @@ static inline uint32_t checksum_short(uint32_t sum, const void *from, size_t len
 	for (; end - p >= (ptrdiff_t)(2 * sizeof(eight)); p += 2 * sizeof(eight)) {
 		memcpy(&eight, p, sizeof(eight));
 		memcpy(&next, p + sizeof(eight), sizeof(next));
-		total += eight;
-		total += total < eight; /* the carry */
-		total += next;
-		total += total < next;
+		total = checksum_eight(checksum_eight(total, eight), next);
 	}
 	if (end - p >= (ptrdiff_t)sizeof(eight)) {
 		memcpy(&eight, p, sizeof(eight));
-		total += eight;
-		total += total < eight;
+		total = checksum_eight(total, eight);
 		p += sizeof(eight);
 	}
-	eight = checksum_last(end, (size_t)(end - p));
-	total += eight;
-	total += total < eight;
+	total = checksum_eight(total, checksum_last(end, (size_t)(end - p)));
 	return checksum_join((uint32_t)total, (uint32_t)(total >> 32));
 }
 

@@ -70,14 +70,18 @@ static int read_in_order(struct vq_driver *d, struct used_entry *u)
  */
 #define AHEAD 4u
 
+static inline void prefetch_lines(const uint8_t *p)
+{
+	__builtin_prefetch(p);
+	__builtin_prefetch(p + CACHE_LINE);
+}
+
 static void prefetch(const struct vq_driver *d)
 {
 	uint16_t idx = (uint16_t)(d->used_idx + AHEAD);
 	uint32_t id = ring32(&d->ring, load_once32(&d->ring.vr.used->ring[idx & d->ring.mask].id));
-	const uint8_t *p = buffer_of(d, (uint16_t)(id >> d->shift) & (d->tokens - 1));
 
-	__builtin_prefetch(p);
-	__builtin_prefetch(p + CACHE_LINE);
+	prefetch_lines(buffer_of(d, (uint16_t)(id >> d->shift) & (d->tokens - 1)));
 }
 
 /* Reads the next used entry, of a buffer with at least @min bytes in it; 0 or -errno. */
@@ -197,10 +201,8 @@ static inline uint8_t *plain_buffer(const struct plain *r, uint32_t token)
 static inline void prefetch_plain(const struct plain *r, uint16_t idx)
 {
 	uint32_t id = le32toh(load_once32(&r->used[idx & r->mask].id));
-	const uint8_t *p = plain_buffer(r, id & r->mask);
 
-	__builtin_prefetch(p);
-	__builtin_prefetch(p + CACHE_LINE);
+	prefetch_lines(plain_buffer(r, id & r->mask));
 }
 
 /* Takes the buffer at @idx if it is a plain frame: all that take_content would check. */
