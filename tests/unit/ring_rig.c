@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "ring_rig.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -59,6 +60,19 @@ void ring_rig_close(struct ring_rig *rig)
 	pool_close(&rig->pool);
 	close_fd(&rig->kick_fd);
 	close_fd(&rig->call_fd);
+}
+
+int ring_rig_setup(void **state)
+{
+	*state = calloc(1, sizeof(struct ring_rig));
+	return *state ? 0 : -1;
+}
+
+int ring_rig_teardown(void **state)
+{
+	ring_rig_close(*state);
+	free(*state);
+	return 0;
 }
 
 int ring_rig_take(struct ring_rig *rig, unsigned int i, uint32_t min_bytes)

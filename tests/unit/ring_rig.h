@@ -32,6 +32,10 @@ int ring_rig_open(struct ring_rig *rig, enum vq_direction direction, uint16_t nu
 		  uint64_t features);
 void ring_rig_close(struct ring_rig *rig); /* safe on a zeroed or half-built rig */
 
+/* For cmocka: a zeroed rig in *state before a test, and its end, whatever the test left open. */
+int ring_rig_setup(void **state);
+int ring_rig_teardown(void **state);
+
 /* Makes frames[i] empty, then takes into it. */
 int ring_rig_take(struct ring_rig *rig, unsigned int i, uint32_t min_bytes);
 

@@ -7,7 +7,6 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "ring_rig.h"
@@ -15,19 +14,6 @@
 #define V1 FEATURE(F_VERSION_1)
 #define MRG (V1 | FEATURE_NET(MRG_RXBUF))
 #define BUFFER 4160u /* of a mergeable receive queue: an odd number of cache lines */
-
-static int setup(void **state)
-{
-	*state = calloc(1, sizeof(struct ring_rig));
-	return *state ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	ring_rig_close(*state);
-	free(*state);
-	return 0;
-}
 
 /* A receive queue whose buffers the peer has. */
 static struct ring_rig *receive_queue(void **state, uint16_t num, uint64_t features)
@@ -456,7 +442,7 @@ static void test_header_is_a_copy(void **state)
 	assert_int_equal(vq_quiesce(rig->vq), 0);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, ring_rig_setup, ring_rig_teardown)
 
 int main(void)
 {

@@ -6,7 +6,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "ring_rig.h"
@@ -15,19 +14,6 @@
 #define MRG (V1 | FEATURE_NET(MRG_RXBUF))
 #define EVENT FEATURE(RING_F_EVENT_IDX)
 #define BUFFER 2048u
-
-static int setup(void **state)
-{
-	*state = calloc(1, sizeof(struct ring_rig));
-	return *state ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	ring_rig_close(*state);
-	free(*state);
-	return 0;
-}
 
 static struct ring_rig *receive_queue(void **state, uint16_t num, uint64_t features)
 {
@@ -431,7 +417,7 @@ static void test_transmit_indexes_wrap(void **state)
 	wrap_transmit(state, 8, EVENT);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, ring_rig_setup, ring_rig_teardown)
 
 int main(void)
 {

@@ -7,7 +7,6 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/util.h"
@@ -18,19 +17,6 @@
 #define MRG (V1 | FEATURE_NET(MRG_RXBUF))
 #define BUFFER 4160u /* of a mergeable receive queue: an odd number of cache lines */
 #define WHOLE 69696u /* of any frame: likewise */
-
-static int setup(void **state)
-{
-	*state = calloc(1, sizeof(struct ring_rig));
-	return *state ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	ring_rig_close(*state);
-	free(*state);
-	return 0;
-}
 
 static struct ring_rig *receive_queue(void **state, uint16_t num, uint64_t features)
 {
@@ -437,7 +423,7 @@ static void test_long_transmit_ring_in_order(void **state)
 	long_transmit_ring(state, V1 | FEATURE(F_IN_ORDER));
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, ring_rig_setup, ring_rig_teardown)
 
 int main(void)
 {

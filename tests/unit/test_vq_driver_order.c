@@ -7,7 +7,6 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <stdlib.h>
 
 #include "ring_rig.h"
 
@@ -15,19 +14,6 @@
 #define MRG FEATURE_NET(MRG_RXBUF)
 #define HDR 12u
 #define BUFFER 4160u /* of a mergeable receive queue: an odd number of cache lines */
-
-static int setup(void **state)
-{
-	*state = calloc(1, sizeof(struct ring_rig));
-	return *state ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	ring_rig_close(*state);
-	free(*state);
-	return 0;
-}
 
 static struct ring_rig *begin(void **state, enum vq_direction direction, uint64_t more)
 {
@@ -312,7 +298,7 @@ static void test_index_beyond_what_was_sent(void **state)
 	assert_breaks(rig, "used index jumped to", 1);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, ring_rig_setup, ring_rig_teardown)
 
 int main(void)
 {

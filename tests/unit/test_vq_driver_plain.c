@@ -7,7 +7,6 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/util.h"
@@ -17,19 +16,6 @@
 #define ORDER (MRG | FEATURE(F_IN_ORDER))
 #define NUM   32
 #define HDR   12u
-
-static int setup(void **state)
-{
-	*state = calloc(1, sizeof(struct ring_rig));
-	return *state ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	ring_rig_close(*state);
-	free(*state);
-	return 0;
-}
 
 static struct ring_rig *begin(void **state, enum vq_direction direction, uint64_t features)
 {
@@ -301,7 +287,7 @@ static void test_other_rings(void **state)
 	take_none(state, VQ_SPACE, MRG);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, ring_rig_setup, ring_rig_teardown)
 
 int main(void)
 {
